@@ -19,6 +19,7 @@ from app.config import BadSettings, Settings
 from app.domain.deciding import PaymentPolicy
 from app.domain.numbers import NumberSource
 from app.domain.schedule import AskRules
+from app.domain.slot_map import ONLY_DATABASE
 from app.models.engine import engine_options, prepare, prepare_reader
 from app.providers.http import RequestsClient
 from app.providers.registry import Registry, build_accounts
@@ -26,9 +27,10 @@ from app.providers.tools import Clock, Tools
 from app.providers.verbs import least_seconds
 from app.services.accounts.provider_keys import COPY_SECONDS, DatabaseKeys
 from app.services.base.context import Core, ProviderClock, Rules, SystemClock
-from app.services.base.databases import OneDatabase
+from app.services.base.databases import Databases, OneDatabase, SharedSlots
 from app.services.base.moved_clock import MovedClock
 from app.services.base.replica import Replica
+from app.services.base.slot_maps import SlotMaps
 from app.services.base.transaction import Sessions
 
 PRIVATE = 0o600
@@ -41,11 +43,20 @@ class House:
 
     core: Core
     engine: Engine
+    """Of the database that is home."""
     keys: dict[str, DatabaseKeys]
+    maps: SlotMaps | None = None
+    """Whether the databases hold the slots that the settings say; None where a test made the parts."""
+
+    @property
+    def engines(self) -> dict[str, Engine]:
+        """Of all databases by name, home's first."""
+        return {ONLY_DATABASE: self.engine} if self.maps is None else self.maps.engines
 
     def close(self) -> None:
         """Give all connections back."""
-        self.engine.dispose()
+        for engine in self.engines.values():
+            engine.dispose()
         if self.core.replica is not None:
             self.core.replica.engine.dispose()
 
@@ -57,18 +68,33 @@ class House:
                 store.reload_if_old()
 
 
+def map_is_current(house: House) -> bool:
+    """Whether the slots still lie where the settings of this process say. Cheap: it looks at most every 5 seconds."""
+    return house.maps is None or house.maps.is_current()
+
+
+def home_url(settings: Settings) -> str:
+    """The URL of the database that is home, as it is configured."""
+    return next(iter(settings.urls_of_databases().values()))
+
+
 def database_url(settings: Settings) -> URL:
-    """The configured URL; a relative SQLite file is taken from the working directory, and its folder is made.
+    """The URL of the database that is home; a relative SQLite file is taken from the working directory, and its folder
+    is made.
 
     Raises BadSettings for one that cannot be read, or a folder that cannot be made.
     """
-    url = _url_of("database_url", settings.database_url)
+    return _usable("database_url" if not settings.databases else "databases", home_url(settings))
+
+
+def _usable(name: str, text: str) -> URL:
+    url = _url_of(name, text)
     if url.get_backend_name() == "sqlite" and url.database:
         file = Path(url.database).absolute()
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise BadSettings(f"database_url: the folder {file.parent} cannot be made: {error.strerror}") from None
+            raise BadSettings(f"{name}: the folder {file.parent} cannot be made: {error.strerror}") from None
         _keep_private(file)
         url = url.set(database=str(file))
     return url
@@ -90,9 +116,17 @@ def _keep_private(file: Path) -> None:
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE))
 
 
-def build_engine(settings: Settings) -> Engine:
-    engine = create_engine(database_url(settings), **engine_options(settings.database_url))
-    return prepare(engine, durable=settings.database_durable)
+def build_engines(settings: Settings, home: Engine | None = None) -> dict[str, Engine]:
+    """The engine of each database by its name, home's first; which is this one, if given. Raises BadSettings."""
+    setting = "databases" if settings.databases else "database_url"
+    found: dict[str, Engine] = {}
+    for name, text in settings.urls_of_databases().items():
+        if home is not None and not found:
+            found[name] = home
+        else:
+            engine = create_engine(_usable(setting, text), **engine_options(text))
+            found[name] = prepare(engine, durable=settings.database_durable)
+    return found
 
 
 def clock_of(settings: Settings) -> Clock:
@@ -117,14 +151,16 @@ def build_replica(settings: Settings) -> Replica | None:
 
 
 def build_house(settings: Settings, *, engine: Engine | None = None, clock: Clock | None = None) -> House:
-    """Everything but the web. Raises BadSettings, or Misconfigured when a provider account's settings cannot
-    work."""
+    """Everything but the web; `engine` is that of home. Raises BadSettings, Misconfigured when a provider account's
+    settings cannot work, or SlotMapDiffers."""
     clock = clock or clock_of(settings)
-    engine = engine or build_engine(settings)
-    sessions: Sessions = sessionmaker(engine, expire_on_commit=False)
+    maps = SlotMaps(build_engines(settings, engine), settings.slot_map())
+    maps.check_all()
+    databases = _databases(maps)
+    sessions = databases.home
     keys: dict[str, DatabaseKeys] = {}
     core = Core(
-        databases=OneDatabase(sessions),
+        databases=databases,
         registry=build_registry(settings, sessions, clock, keys),
         numbers=NumberSource(lambda: time.time_ns() // 1_000_000),
         clock=clock,
@@ -132,7 +168,12 @@ def build_house(settings: Settings, *, engine: Engine | None = None, clock: Cloc
         public_url=settings.public_url,
         replica=build_replica(settings),
     )
-    return House(core, engine, keys)
+    return House(core, next(iter(maps.engines.values())), keys, maps)
+
+
+def _databases(maps: SlotMaps) -> Databases:
+    each: list[Sessions] = [sessionmaker(engine, expire_on_commit=False) for engine in maps.engines.values()]
+    return OneDatabase(each[0]) if len(each) == 1 else SharedSlots(each, maps.wanted.numbers)
 
 
 def build_registry(settings: Settings, sessions: Sessions, clock: Clock, keys: dict[str, DatabaseKeys]) -> Registry:

@@ -46,11 +46,13 @@ from app.caller_settings import (
     UserJwt,
     is_web_address,
 )
+from app.database_settings import DatabaseSettings, map_of_settings, of_a_known_database, urls_of
 from app.domain.deciding import Late, Surplus
 from app.domain.fulfilment import RefusedFulfilment
 from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.lots import SpendOrder
 from app.domain.refunding import Clawback
+from app.domain.slot_map import MOST_DATABASES, ONLY_DATABASE, SlotMap, map_of_one
 from app.event_settings import EventSettings
 from app.finance_settings import FinanceSettings
 from app.gift_settings import GiftSettings
@@ -68,7 +70,6 @@ __all__ = [
     "load_serving",
 ]
 DEFAULT_FILE = "tillbook.toml"
-DATABASES = frozenset({"sqlite", "postgresql", "postgresql+psycopg"})
 ENVIRONMENT_PREFIX = "TILLBOOK_"
 NOT_OF_THE_SERVICE = frozenset({"test_pg", "bench_pg", "model_examples"})
 """Variables with the prefix that the project's own tests and benchmarks read. The service neither reads nor refuses
@@ -125,6 +126,10 @@ class Settings(BaseSettings):
 
     env: Literal["production", "development", "test", "demo"] = "production"
     database_url: str = "sqlite:///var/tillbook.sqlite3"
+    databases: list[DatabaseSettings] = Field(default_factory=list, max_length=MOST_DATABASES)
+    """Several databases that share the slots, home first, in place of `database_url`."""
+    database_urls: dict[str, str] = Field(default_factory=dict)
+    """URLs of those, by name: so that each can be a secret of its own."""
     database_durable: bool = True
     """False lets SQLite skip the flush to disk at each commit (demo and tests)."""
     clock_offset_file: Path | None = None
@@ -173,9 +178,12 @@ class Settings(BaseSettings):
     @field_validator("database_url", "reports_database_url")
     @classmethod
     def _of_a_known_database(cls, url: str | None) -> str | None:
-        if url is not None and url.partition("://")[0] not in DATABASES:
-            raise ValueError("write sqlite:///<file> or postgresql://<user>:<password>@<host>/<database>")
-        return url
+        return url if url is None else of_a_known_database(url)
+
+    @field_validator("database_urls")
+    @classmethod
+    def _of_known_databases(cls, urls: dict[str, str]) -> dict[str, str]:
+        return {name: of_a_known_database(url) for name, url in urls.items()}
 
     @field_validator("public_url")
     @classmethod
@@ -183,6 +191,31 @@ class Settings(BaseSettings):
         if not is_web_address(url) or "?" in url or "#" in url:
             raise ValueError("not an absolute URL without query: write https://<host>")
         return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _one_or_several_databases(self) -> Settings:
+        if not self.databases:
+            if self.database_urls:
+                raise ValueError("database_urls: only for [[databases]]; the only database is `database_url`")
+            return self
+        if "database_url" in self.model_fields_set:
+            raise ValueError("database_url: either the only database, or [[databases]]; take one of them out")
+        if self.reports_database_url is not None:
+            raise ValueError("reports_database_url: one replica cannot follow several databases; take it out")
+        urls_of(self.databases, self.database_urls)
+        try:
+            map_of_settings(self.databases)
+        except ValueError as error:
+            raise ValueError(f"databases: {error}") from None
+        return self
+
+    def slot_map(self) -> SlotMap:
+        """Which database holds which slots."""
+        return map_of_settings(self.databases) if self.databases else map_of_one()
+
+    def urls_of_databases(self) -> dict[str, str]:
+        """The URL of each database by its name, home's first."""
+        return urls_of(self.databases, self.database_urls) if self.databases else {ONLY_DATABASE: self.database_url}
 
     @model_validator(mode="after")
     def _fit_for_production(self) -> Settings:
@@ -343,4 +376,4 @@ _MODELS: dict[str, type[BaseModel]] = {
     "finance": FinanceSettings,
     "gifts": GiftSettings,
 }
-_TABLES = frozenset({*_MODELS, "api_keys", "callers", "provider_accounts"})
+_TABLES = frozenset({*_MODELS, "api_keys", "database_urls", "callers", "provider_accounts"})

@@ -16,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import chain
 
 import structlog
 from sqlalchemy import ColumnElement, select
@@ -193,8 +192,8 @@ class Worker:
     def _due_kinds(self) -> set[str]:
         """The kinds of work of which something is due: one statement for all of them."""
         values = {"now": self._core.clock.now()}
-        looks = (place.alone(lambda tx: self.look.rows(tx, values))[0] for place in self._core.everywhere())
-        return {kind for found in looks for kind, is_due in zip(self._kinds, found, strict=True) if is_due}
+        looks = self._core.guarded(lambda place: place.alone(lambda tx: self.look.rows(tx, values))[0])
+        return {kind for found in looks.values() for kind, is_due in zip(self._kinds, found, strict=True) if is_due}
 
     def _any_due(self) -> dict[str, ColumnElement[bool]]:
         """For each kind of work that has no clock of its own: whether any of it is due at the moment `now`."""
@@ -237,7 +236,7 @@ class Worker:
     def _queue_round(self, queue: Queue, *, only: tuple[str, ...] = (), never: tuple[str, ...] = ()) -> int:
         now = self._core.clock.now()
         due = partial(queue.leases.numbers, now=now, limit=BATCH, only=only, never=never)
-        numbers = list(chain.from_iterable(place.read(due) for place in self._core.everywhere()))
+        numbers = self._core.rows_everywhere(due)
         work = self._guarded(queue)
         if len(numbers) < 2:
             return sum(map(work, numbers))
@@ -266,8 +265,10 @@ class Worker:
 
     def _ledger(self) -> int:
         now, rules = self._core.clock.now(), self._core.rules.ledger
-        places = self._core.everywhere()
-        return sum(ledger_expiry.expire_due(place.sessions, at=now, rules=rules, limit=BATCH) for place in places)
+        done = self._core.guarded(
+            lambda place: ledger_expiry.expire_due(place.sessions, at=now, rules=rules, limit=BATCH)
+        )
+        return sum(done.values())
 
     def _checkpoints(self) -> int:
         """The books' totals at the end of a day that is closed, one day a round; where none is missing, revenue.

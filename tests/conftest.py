@@ -17,18 +17,27 @@ from app.models import schema
 from app.services.base.transaction import Sessions
 from tests.support import databases, remembered_routes, remembered_statements
 from tests.support.lending import Lender
+from tests.support.two_databases import two_databases
 from tests.support.world import World, build_world
 
 logs.configure()
 remembered_routes.remember()
 remembered_statements.remember()
 
+HERE = Path(__file__).parent
+TWO, ONE = "--two-databases", "one_database"
+"""The option that lets two databases share the slots in each test, and the mark of tests that have but one: they look
+into it by hand, end its connections, or give its address to another process."""
 LONG_TABLE = 3
 """A test with so many cases or more runs all of them on SQLite, and each fourth on PostgreSQL.
 
 A case that has no twin on SQLite always runs.
 """
 EACH = 4
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(TWO, action="store_true", help="Let two databases share the slots in each test.")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -90,13 +99,39 @@ def postgres_lender() -> Iterator[Lender]:
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
+    """The engine of the database, or of the first of two."""
     with databases.engine_for(database_url) as engine:
         yield engine
 
 
 @pytest.fixture
-def sessions(engine: Engine) -> Sessions:
-    return databases.sessions_for(engine)
+def second_engine(request: pytest.FixtureRequest, engine: Engine, tmp_path: Path) -> Iterator[Engine]:
+    """The engine of a second database, of the kind of the first."""
+    with contextlib.ExitStack() as stack:
+        if engine.dialect.name == "sqlite":
+            file = tmp_path / "second.sqlite3"
+            shutil.copyfile(request.getfixturevalue("sqlite_template"), file)
+            url = f"sqlite:///{file}"
+        else:
+            url = stack.enter_context(request.getfixturevalue("postgres_lender").lend())
+        yield stack.enter_context(databases.engine_for(url))
+
+
+@pytest.fixture
+def sessions(request: pytest.FixtureRequest, engine: Engine) -> Sessions:
+    """One database; or two as one, for promises and services on SQLite, and wherever the option asks for it."""
+    first = databases.sessions_for(engine)
+    if not _on_two(request, engine):
+        return first
+    return two_databases(first, databases.sessions_for(request.getfixturevalue("second_engine"))).whole
+
+
+def _on_two(request: pytest.FixtureRequest, engine: Engine) -> bool:
+    if request.node.get_closest_marker(ONE) is not None:
+        return False
+    folder = request.path.relative_to(HERE).parts[0]
+    usual = engine.dialect.name == "sqlite" and folder in ("promises", "services")
+    return usual or bool(request.config.getoption(TWO))
 
 
 @pytest.fixture

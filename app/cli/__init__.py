@@ -35,6 +35,7 @@ from app.cli import (
 from app.config import BadSettings
 from app.providers.errors import Misconfigured
 from app.services.base.replica import ReportsUnavailable
+from app.services.base.slot_maps import SlotMapDiffers
 
 
 class _Commands(click.Group):
@@ -43,7 +44,7 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (BadSettings, Misconfigured, ReportsUnavailable) as error:
+        except (BadSettings, Misconfigured, ReportsUnavailable, SlotMapDiffers) as error:
             raise click.ClickException(str(error)) from None
         except (OperationalError, ProgrammingError) as error:
             raise click.ClickException(f"the database cannot be used (`tillbook migrate`?): {error.orig}") from None

@@ -5,12 +5,15 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import click
 
 from app.cli.house import given_moment, house
 from app.domain.event_types import TYPE_NAMES, EventType
+from app.domain.numbers import slot_of_uuid
+from app.models.base import AnyRow
 from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError
 from app.services.events import deliveries, endpoint_tests
@@ -43,7 +46,7 @@ def add_endpoint(name: str, url: str, types: tuple[str, ...], after: str | None,
 @endpoints.command("list")
 def list_endpoints() -> None:
     """Each endpoint, how it is, and how much waits for it."""
-    for each in house().core.home.read(endpoint_rows.shown_endpoints):
+    for each in house().core.whole.read(endpoint_rows.shown_endpoints):
         types = ",".join(each["types"]) or "all types"
         waits = f"{each['open_deliveries']} open, {each['behind']} not looked at"
         click.echo(f"{each['name']}  {each['status']}  {each['url']}  {types}  {waits}{_trouble(each)}")
@@ -115,12 +118,9 @@ def test_endpoint(name: str) -> None:
 @click.option("--limit", type=click.IntRange(1, deliveries.MOST_LISTED), default=50, show_default=True)
 def list_deliveries(name: str, status: str | None, user: str | None, limit: int) -> None:
     """What was and is to be sent there, the newest events first, each with its last attempt."""
-
-    def work(tx: Tx) -> Any:
-        return deliveries.list_deliveries(tx, name, status=status, user_id=user, before=None, limit=limit)
-
+    core = house().core
     try:
-        rows = house().core.home.read(work)
+        rows, _ = deliveries.list_deliveries(core, name, status=status, user_id=user, before=None, limit=limit)
     except DomainError as error:
         raise _click_error(error) from None
     for row in rows:
@@ -144,7 +144,7 @@ def resend(name: str, event: uuid.UUID | None, since: str | None) -> None:
         raise click.UsageError("name one event, or a moment with --since")
     core = house().core
     if event is not None:
-        _changed(core, lambda tx: deliveries.resend_event(tx, name, event))
+        _changed_delivery(core, name, event, partial(deliveries.resend_event, event_id=event))
         click.echo(f"{name}: {event} is sent again")
     else:
         moment = given_moment(since or "")
@@ -158,13 +158,22 @@ def resend(name: str, event: uuid.UUID | None, since: str | None) -> None:
 @_ACTOR
 def give_up(name: str, event: uuid.UUID, actor: str) -> None:
     """Send EVENT there no more, so that the next ones of its user are sent."""
-    _changed(house().core, lambda tx: deliveries.give_up_delivery(tx, name, event, f"operator:{actor}"))
+    change = partial(deliveries.give_up_delivery, event_id=event, by=f"operator:{actor}")
+    _changed_delivery(house().core, name, event, change)
     click.echo(f"{name}: {event} is given up")
 
 
 def _changed(core: Core, change: Callable[[Tx], Any]) -> Any:
     try:
-        return core.home.transact(change)
+        return core.house.transact(change)
+    except DomainError as error:
+        raise _click_error(error) from None
+
+
+def _changed_delivery(core: Core, name: str, event: uuid.UUID, change: Callable[[Tx, AnyRow], object]) -> None:
+    try:
+        endpoint = core.home.read(lambda tx: endpoint_rows.find_endpoint(tx, name))
+        core.at(slot_of_uuid(event)).transact(lambda tx: change(tx, endpoint))
     except DomainError as error:
         raise _click_error(error) from None
 

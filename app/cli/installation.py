@@ -6,22 +6,32 @@ import signal
 from pathlib import Path
 
 import click
+from sqlalchemy import Engine
 
 from app.cli.house import house
-from app.composition import build_engine
-from app.config import load
+from app.composition import build_engines
+from app.config import Settings, load
 from app.models import schema
 from app.models.distribution import FEWEST_SHARDS, MOST_SHARDS, USUAL_SHARDS, distribute_in, is_cluster
 from app.services.accounts.catalog import BadCatalogue, import_products, parse_catalogue
+from app.services.base import slot_maps
 from app.worker import Worker
 
 
 @click.command()
 def migrate() -> None:
-    """Bring the database to the newest schema."""
-    engine = build_engine(load())
-    click.get_current_context().call_on_close(engine.dispose)
-    click.echo(f"schema: {schema.migrate(engine)}")
+    """Bring every database to the newest schema, and let each bear its name and the map of the slots.
+
+    A database that bears another name or another map, or has rows of slots that are not its own, is refused.
+    """
+    settings = load()
+    engines = _engines(settings)
+    slot_maps.check_before_migration(engines, settings.slot_map())
+    for name, engine in engines.items():
+        click.echo(f"{_prefix(settings, name)}schema: {schema.migrate(engine)}")
+    version = slot_maps.write_missing(engines, settings.slot_map())
+    if settings.databases:
+        click.echo(f"slots: {settings.slot_map()} (version {version} of the map)")
 
 
 @click.command()
@@ -31,14 +41,27 @@ def distribute(shards: int) -> None:
 
     Repeating it changes nothing, and on any other database there is nothing to do.
     """
-    engine = build_engine(load())
-    click.get_current_context().call_on_close(engine.dispose)
-    with engine.begin() as connection:
-        if not is_cluster(connection):
-            click.echo("the database is no cluster: nothing to distribute")
-            return
-        names = distribute_in(connection, shards)
-    click.echo(f"distributed: {', '.join(names) or 'nothing new'}")
+    settings = load()
+    for name, engine in _engines(settings).items():
+        with engine.begin() as connection:
+            if not is_cluster(connection):
+                click.echo(f"{_prefix(settings, name)}the database is no cluster: nothing to distribute")
+                continue
+            names = distribute_in(connection, shards)
+        click.echo(f"{_prefix(settings, name)}distributed: {', '.join(names) or 'nothing new'}")
+
+
+def _engines(settings: Settings) -> dict[str, Engine]:
+    """Engines that refuse no database, since what it bears is to be looked at or changed here."""
+    engines = build_engines(settings)
+    for engine in engines.values():
+        click.get_current_context().call_on_close(engine.dispose)
+    return engines
+
+
+def _prefix(settings: Settings, name: str) -> str:
+    """Before lines about one of several databases."""
+    return f"{name}: " if settings.databases else ""
 
 
 @click.command()
@@ -69,5 +92,5 @@ def import_file(file: Path) -> None:
     except (BadCatalogue, UnicodeDecodeError) as error:
         raise click.ClickException(f"{file}: {error}") from None
     parts = house()
-    counts = parts.core.home.transact(lambda session: import_products(session, catalogue, parts.core.clock.now()))
+    counts = import_products(parts.core, catalogue)
     click.echo(", ".join(f"{name} {count}" for name, count in counts.items()))

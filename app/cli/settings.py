@@ -8,12 +8,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import click
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.cli.house import house
 from app.cli.provider_accounts import WARN_DAYS, account_lines
 from app.cli.verdict import Verdict, VerdictLine
-from app.composition import PRIVATE, House, database_url
+from app.composition import PRIVATE, House
 from app.config import Settings, load, load_serving
+from app.domain.slot_map import text_of_ranges
 from app.models import schema
 from app.models.base import AnyRow
 from app.models.distribution import not_distributed
@@ -55,9 +59,29 @@ def check() -> None:
 
 
 def _database(checked: _Checked) -> Iterator[VerdictLine]:
-    engine = checked.parts.engine
-    at, wanted = schema.current(engine), schema.newest()
-    text = f"database: {engine.dialect.name}, schema {at or 'empty'} (newest {wanted})"
+    for name, engine in checked.parts.engines.items():
+        yield from _one_database(f"database {name}" if checked.settings.databases else "database", engine, checked)
+    yield from _replica(checked.parts.core.replica)
+    home = checked.parts.engine
+    if home.dialect.name == "sqlite" and not {"database_url", "databases"} & checked.settings.model_fields_set:
+        verdict = Verdict.WARNING if checked.in_production else Verdict.OK
+        yield VerdictLine(verdict, f"database: no database_url is set, so it is the file {home.url.database}")
+
+
+def _one_database(what: str, engine: Engine, checked: _Checked) -> Iterator[VerdictLine]:
+    """Whether it answers at the newest schema. A database that bears another map is refused before (`SlotMapDiffers`),
+    and without home nothing is checked."""
+    try:
+        at, wanted = schema.current(engine), schema.newest()
+    except (DBAPIError, PoolTimeout) as error:
+        if engine is checked.parts.engine:
+            raise
+        yield VerdictLine(Verdict.FAIL, f"{what}: it does not answer ({type(error).__name__})")
+        return
+    text = f"{what}: {engine.dialect.name}, schema {at or 'empty'} (newest {wanted})"
+    if checked.settings.databases:
+        ranges = checked.settings.slot_map().ranges(what.removeprefix("database "))
+        text += f", slots {text_of_ranges(ranges) or 'none'}"
     if at != wanted:
         yield VerdictLine(Verdict.FAIL, f"{text}: the schema is not the newest: run `tillbook migrate`")
     else:
@@ -65,13 +89,9 @@ def _database(checked: _Checked) -> Iterator[VerdictLine]:
     with engine.connect() as connection:
         missing = not_distributed(connection)
     if missing:
-        yield VerdictLine(Verdict.FAIL, f"database: not on the nodes: {', '.join(missing)}: run `tillbook distribute`")
-    yield from _replica(checked.parts.core.replica)
-    if engine.dialect.name == "sqlite" and "database_url" not in checked.settings.model_fields_set:
-        verdict = Verdict.WARNING if checked.in_production else Verdict.OK
-        yield VerdictLine(verdict, f"database: no database_url is set, so it is the file {engine.url.database}")
+        yield VerdictLine(Verdict.FAIL, f"{what}: not on the nodes: {', '.join(missing)}: run `tillbook distribute`")
     if engine.dialect.name == "sqlite":
-        yield from _rights_of_file(checked)
+        yield from _rights_of_file(what, Path(engine.url.database or ""))
 
 
 def _replica(replica: Replica | None) -> Iterator[VerdictLine]:
@@ -88,10 +108,9 @@ def _replica(replica: Replica | None) -> Iterator[VerdictLine]:
     yield VerdictLine(Verdict.OK, f"database for reports: {replica.engine.dialect.name}, {behind}")
 
 
-def _rights_of_file(checked: _Checked) -> Iterator[VerdictLine]:
-    file = Path(database_url(checked.settings).database or "")
+def _rights_of_file(what: str, file: Path) -> Iterator[VerdictLine]:
     if file.is_file() and file.stat().st_mode & 0o077:
-        yield VerdictLine(Verdict.WARNING, f"database: others can read {file}: run `chmod {PRIVATE:o}` on it")
+        yield VerdictLine(Verdict.WARNING, f"{what}: others can read {file}: run `chmod {PRIVATE:o}` on it")
 
 
 def _credentials(checked: _Checked) -> Iterator[VerdictLine]:
@@ -172,7 +191,12 @@ def _endpoints(checked: _Checked) -> Iterator[VerdictLine]:
     engine = checked.parts.engine
     if schema.current(engine) != schema.newest():
         return
-    for each in checked.parts.core.home.read(endpoints.shown_endpoints):
+    try:
+        found = checked.parts.core.whole.read(endpoints.shown_endpoints)
+    except DBAPIError as error:  # a line of its own says which database it is
+        yield VerdictLine(Verdict.FAIL, f"endpoints: not every database could be asked ({type(error).__name__})")
+        return
+    for each in found:
         text = f"endpoint {each['name']}: {each['status']}"
         if each["status"] == "paused":
             said = f"since {each['paused_at']:%Y-%m-%d %H:%M} by {each['paused_by']}: {each['reason']}"

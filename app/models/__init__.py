@@ -20,6 +20,7 @@ from app.models import (
     recognition,
     refunds,
     reports,
+    slot_map,
 )
 
 __all__ = [
@@ -42,4 +43,5 @@ __all__ = [
     "recognition",
     "refunds",
     "reports",
+    "slot_map",
 ]

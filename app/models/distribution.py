@@ -5,7 +5,8 @@ Each table is in exactly one class, found from its own columns:
     slot        user data: by `slot`, all such tables of one slot on one node
     own hash    claims of store purchases: by the hash of their own reference
     reference   small, read in joins with user data, seldom written: whole on every node
-    home        all the rest: on the coordinator alone
+    own         each database has its own, as how far its events are in order: on the coordinator alone
+    home        all the rest: on the coordinator alone, and in the first of several databases
 
 Parents come before children, triggers are kept, and whatever is distributed already stays as it is: so the step can be
 repeated, and follows every migration. Restrictions and settings were found by running Citus 13.2 (2026-11).
@@ -26,12 +27,14 @@ MOST_SHARDS = 1024
 """Shards of the tables by slot, each a table of its own on its node. To change their number later means to copy all
 rows; to move shards between nodes does not. 64 serve from one node to dozens."""
 REFERENCE = frozenset({"products"})
+OWN = frozenset({"event_feeds", "endpoint_positions", "slot_map"})
 
 
 class TableClass(StrEnum):
     SLOT = "slot"
     OWN_HASH = "own hash"
     REFERENCE = "reference"
+    OWN = "own"
     HOME = "home"
 
 
@@ -62,6 +65,8 @@ def class_of(table: Table) -> TableClass:
         return TableClass.SLOT
     if first == "cslot":
         return TableClass.OWN_HASH
+    if table.name in OWN:
+        return TableClass.OWN
     return TableClass.REFERENCE if table.name in REFERENCE else TableClass.HOME
 
 
@@ -120,5 +125,7 @@ def _class(name: str) -> TableClass:
 
 def _in_order() -> Iterator[Table]:
     """The tables that belong on the nodes: reference tables, then parents before their children."""
-    tables = [table for table in Base.metadata.sorted_tables if class_of(table) is not TableClass.HOME]
+    tables = [
+        table for table in Base.metadata.sorted_tables if class_of(table) not in (TableClass.OWN, TableClass.HOME)
+    ]
     yield from sorted(tables, key=lambda table: class_of(table) is not TableClass.REFERENCE)

@@ -30,8 +30,6 @@ class EndpointRow(Base):
     origin: Mapped[str] = mapped_column(String(16))
     made_by: Mapped[str] = mapped_column(String(160))
     made_at: Mapped[datetime] = mapped_column(Moment)
-    planned: Mapped[int] = mapped_column(BigInteger)
-    """The position in the feed up to which deliveries have been written."""
     failures: Mapped[int] = mapped_column(Integer, default=0)
     """Attempts that failed since the last one that was taken."""
     failing_since: Mapped[datetime | None] = mapped_column(Moment)
@@ -48,6 +46,19 @@ class EndpointRow(Base):
         CheckConstraint("failures >= 0", name="failures_counted"),
         Index("uq_endpoints_name", "name", unique=True, postgresql_where=_IS_THERE, sqlite_where=_IS_THERE),
     )
+
+
+class EndpointPosition(Base):
+    """How far the feed of this database has been read for an endpoint. No row: from its beginning."""
+
+    __tablename__ = "endpoint_positions"
+
+    endpoint_id: Mapped[int] = mapped_column(Big, primary_key=True)
+    planned: Mapped[int] = mapped_column(BigInteger)
+    """The position in the feed up to which deliveries have been written."""
+    rests_until: Mapped[datetime | None] = mapped_column(Moment)
+    """Nothing is planned or sent before that moment: the endpoint is paused, gone, or taken to be down. Nobody needs to
+    look for work there."""
 
 
 class DeliveryRow(Base):
@@ -96,4 +107,5 @@ class DeliveryRow(Base):
 
 
 ENDPOINTS = Base.metadata.tables["endpoints"]
+POSITIONS = Base.metadata.tables["endpoint_positions"]
 DELIVERIES = Base.metadata.tables["deliveries"]

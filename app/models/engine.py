@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -21,14 +22,21 @@ CONNECTION_IDLE_SECONDS = 10
 SQLITE_BUSY_MS = 15_000
 POSTGRES_LOCK_MS = 10_000
 POSTGRES_STATEMENT_MS = 30_000
+DATABASE_CONNECT_SECONDS = 2
+"""The least that libpq takes."""
+SLOW_FAILURE_SECONDS = 0.5
+UNREACHABLE_SECONDS = 5.0
+"""After an attempt to connect that failed slowly nobody tries again for so long: else each thread of a process would
+spend its time on one dead database, and none were left for the users of others. What fails at once costs nothing."""
 _DEAD_LINE = {
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 25_000,
+    "keepalives_idle": 2,
+    "keepalives_interval": 1,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 2_000,
 }
-"""A database host that vanishes without a word (a failover, a cut line) is noticed after some 25 seconds. The system's
-own patience is a quarter of an hour, and every thread would spend it on the dead connection that it holds."""
+"""A database host that vanishes without a word (a failover, a cut line) is noticed after 2 to 4 seconds. The system's
+own patience is a quarter of an hour, and every thread would spend it on the dead connection that it holds. A line that
+was only slow for so long costs a repeated transaction."""
 READ_ONLY = "tillbook_read_only"
 """Execution option: this transaction only reads, so SQLite need not queue it behind writers."""
 
@@ -45,7 +53,7 @@ def engine_options(url: str, *, durable: bool = True, only_reads: bool = False) 
         "pool_size": POOL_SIZE,
         "max_overflow": 0,
         "pool_timeout": POOL_WAIT_SECONDS,
-        "connect_args": {"options": options, "connect_timeout": 5, **_DEAD_LINE},
+        "connect_args": {"options": options, "connect_timeout": DATABASE_CONNECT_SECONDS, **_DEAD_LINE},
     }
 
 
@@ -71,10 +79,31 @@ def _ping_idle(engine: Engine) -> None:
     event.listen(engine, "checkout", taken)
 
 
+def _remember_down(engine: Engine) -> None:
+    """Let whoever connects fail at once for a while after somebody has waited for the database in vain."""
+    failure: list[float] = []
+
+    def connecting(dialect: Dialect, _: object, given: Sequence[Any], named: dict[str, Any]) -> DBAPIConnection:
+        begun = time.monotonic()
+        if failure and begun - failure[0] < UNREACHABLE_SECONDS:
+            raise dialect.loaded_dbapi.OperationalError("the database did not answer a moment ago")
+        try:
+            connection: DBAPIConnection = dialect.connect(*given, **named)
+        except dialect.loaded_dbapi.Error:
+            now = time.monotonic()
+            failure[:] = [now] if now - begun >= SLOW_FAILURE_SECONDS else []
+            raise
+        failure.clear()
+        return connection
+
+    event.listen(engine, "do_connect", connecting)
+
+
 def prepare_reader(engine: Engine) -> Engine:
     """Install what an engine needs that only reads: whatever is asked of it, it changes nothing."""
     if engine.dialect.name != "sqlite":
         _ping_idle(engine)
+        _remember_down(engine)
         return engine
 
     def connected(connection: sqlite3.Connection, _: object) -> None:
@@ -91,6 +120,7 @@ def prepare(engine: Engine, *, durable: bool = True) -> Engine:
     """Install what SQLite needs to behave like a server database; elsewhere, a look at connections that lay idle."""
     if engine.dialect.name != "sqlite":
         _ping_idle(engine)
+        _remember_down(engine)
         return engine
 
     def connected(connection: sqlite3.Connection, _: object) -> None:

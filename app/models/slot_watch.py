@@ -19,6 +19,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 
+from app.domain.chart import HOUSE_SLOT
 from app.models import slot_guard
 from app.models.base import Base
 from app.models.distribution import TableClass, class_of
@@ -39,13 +40,13 @@ _CLAIMED = re.compile(r"(?:^|_)cslot(?:_m?\d+)*$")
 """The name of a value that is the hash of a claim."""
 PLACE = "place"
 """The execution option of an engine that says what its transactions are for: a slot, or one of these."""
-AT_HOME, ANYWHERE = "home", "anywhere"
+AT_HOME, AT_HOUSE, ANYWHERE = "home", "house", "anywhere"
 BESIDE_A_SLOT: Mapping[str, str] = {
     "caller_days": "what a caller gave and took today is counted with the giving and taking",
     "endpoints": "a timeline names the endpoints that its events were sent to",
 }
-"""Tables at home that transactions of one slot touch all the same, and why: before slots can lie in another database
-than home, these need a place beside them."""
+"""Tables at home that transactions of one slot touch all the same, and why: in that transaction where the slot lies at
+home, too, and else in one of its own (`Tx.at_home`)."""
 _WRITTEN_OUT = re.compile(r"\bslot\s*=\s*(\d+)")
 _FROM_SELECT = re.compile(r"^\s*INSERT\s+INTO\s+\w+\s*\(\s*slot\b[^)]*\)\s*SELECT\s+(?!\"?\w+\"?\.slot\b)", re.I | re.S)
 _REFUSED = (
@@ -71,7 +72,8 @@ def of_several_slots(connection: Connection, why: str) -> None:
     """Declare that this transaction is of several slots, for one of the reasons in SEVERAL."""
     if why not in SEVERAL:
         raise ValueError(f"no such reason: {why}")
-    connection.info[_DECLARED] = why
+    for each in getattr(connection, "parts", (connection,)):  # of `services.base.whole`
+        each.info[_DECLARED] = why
 
 
 def watch_engine(engine: Engine) -> None:
@@ -92,7 +94,7 @@ def report(connection: Connection, sql: str, names: Sequence[str], values: Seque
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class Reading:
     """What the text of a statement says, whatever its values are."""
 
     refused: str | None
@@ -105,25 +107,39 @@ class _Reading:
     """The classes of the tables that it touches, those apart that lie in every database."""
     from_select: bool
     """An INSERT from a SELECT whose slot is no column."""
+    is_sweep: bool
+    """Whether it is one of the sweeps over all slots."""
 
 
 @lru_cache(slot_guard.TEXTS_REMEMBERED)
-def _read(sql: str) -> _Reading:
+def reading_of(sql: str) -> Reading:
+    """What the text of a statement says."""
     if slot_guard.is_schema(sql) or sql == MIGRATION_LOCK:
-        return _Reading(None, False, frozenset(), frozenset(), False)
+        return Reading(None, False, frozenset(), frozenset(), False, False)
     refused = next((what for what, pattern in _REFUSED if pattern.search(sql)), None)
     of_one = bool(tables_of(sql) & SLOTTED) and not is_sweep(sql)
     written_out = frozenset(int(slot) for slot in _WRITTEN_OUT.findall(sql))
     known = Base.metadata.tables
     tables = [known[name] for name in tables_of(sql) if name in known and name not in BESIDE_A_SLOT]
     classes = frozenset(map(class_of, tables)) - {TableClass.REFERENCE}
-    return _Reading(refused, of_one, written_out, classes, _FROM_SELECT.search(sql) is not None)
+    return Reading(refused, of_one, written_out, classes, _FROM_SELECT.search(sql) is not None, is_sweep(sql))
+
+
+def given_slots(reading: Reading, rows: Iterable[Mapping[str, Any]]) -> set[int]:
+    """The slots that a statement is given, by its values or in its text; of a statement on claims alone, theirs."""
+    names = _CLAIMED if reading.classes == {TableClass.OWN_HASH} else _SLOT
+    found = set(reading.written_out)
+    for row in rows:
+        for name, value in row.items():
+            if names.search(name):
+                found |= set(value) if isinstance(value, list | tuple | set | frozenset) else {value}
+    return found
 
 
 def check(connection: Connection, sql: str, values: Iterable[Mapping[str, Any]]) -> None:
     """Raise SlotsMixed unless the statement, with these values, and the transaction so far are of one slot."""
     values = list(values)
-    reading = _read(sql)
+    reading = reading_of(sql)
     if reading.refused is not None:
         raise SlotsMixed(f"{reading.refused}: {sql[:300]}")
     place = connection.get_execution_options().get(PLACE)
@@ -145,16 +161,18 @@ def check(connection: Connection, sql: str, values: Iterable[Mapping[str, Any]])
     _note(connection, sql, given)
 
 
-def _check_place(place: int | str, sql: str, reading: _Reading, values: Sequence[Mapping[str, Any]]) -> None:
+def _check_place(place: int | str, sql: str, reading: Reading, values: Sequence[Mapping[str, Any]]) -> None:
     """Raise SlotsMixed if the statement touches what does not lie in the database for which the transaction began."""
     if place == AT_HOME:
-        fits = reading.classes == {TableClass.HOME}
+        fits = reading.classes <= {TableClass.HOME, TableClass.OWN}
+    elif place == AT_HOUSE:
+        of_user = reading.classes & {TableClass.SLOT, TableClass.OWN_HASH}
+        fits = not of_user or reading.is_sweep or given_slots(reading, values) == {HOUSE_SLOT}
     elif place == ANYWHERE:
-        fits = TableClass.HOME not in reading.classes or is_sweep(sql)
+        fits = TableClass.HOME not in reading.classes or reading.is_sweep
     else:
-        names = _CLAIMED if reading.classes == {TableClass.OWN_HASH} else _SLOT
-        slots = {value for row in values for name, value in row.items() if names.search(name)}
-        fits = TableClass.HOME not in reading.classes and not is_sweep(sql) and slots | reading.written_out == {place}
+        fits = TableClass.HOME not in reading.classes and not reading.is_sweep
+        fits = fits and given_slots(reading, values) == {place}
     if not fits:
         raise SlotsMixed(f"not in the database of {place}: {sql[:300]}")
 

@@ -7,13 +7,14 @@ from flask import request
 from sqlalchemy import Engine
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app.composition import House, build_house, database_url
+from app.composition import House, build_house, database_url, home_url, map_is_current
 from app.config import Settings
 from app.models.base import db
 from app.models.engine import engine_options, prepare
 from app.request_buffer import LARGEST_BODY
 from app.services.accounts.caller_copy import CallerCopy
 from app.services.accounts.declared_assets import DeclaredAssets
+from app.services.base.slot_maps import SlotMapDiffers
 from app.web import (
     agreements,
     answer_headers,
@@ -40,6 +41,7 @@ from app.web import (
 )
 from app.web.access import Gate
 from app.web.chunked_bodies import ChunkedBodies
+from app.web.database_states import DatabaseStates
 from app.web.request_log import RequestLog
 from app.web.strict_json import StrictJson, refuse_other_content
 from app.web.user_rates import UserRates
@@ -58,6 +60,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
     app.extensions["tillbook"] = house.core
     app.extensions["tillbook_gate"] = _gate(settings, house)
     app.extensions["tillbook_rates"] = UserRates(settings.user_requests_per_minute)
+    app.extensions["tillbook_states"] = DatabaseStates()
     app.extensions["tillbook_assets"] = DeclaredAssets(house.core)
     answer_headers.register_headers(app)
     errors.register_errors(app)
@@ -84,7 +87,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
     ):
         app.register_blueprint(blueprint)
     openapi.register_openapi(app, settings.public_url)
-    _keep_keys_fresh(app, house)
+    _keep_current(app, house)
     app.wsgi_app = ChunkedBodies(app.wsgi_app, LARGEST_BODY)  # type: ignore[method-assign]
     app.wsgi_app = RequestLog(app.wsgi_app, lines=settings.access_log)  # type: ignore[method-assign]
     if settings.trusted_proxies:
@@ -101,17 +104,21 @@ def _gate(settings: Settings, house: House) -> Gate:
 def _engine(app: APIFlask, settings: Settings) -> Engine:
     """Flask-SQLAlchemy owns the engine of a web process; worker and command line make theirs with the same options."""
     app.config["SQLALCHEMY_DATABASE_URI"] = database_url(settings)
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings.database_url)
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(home_url(settings))
     db.init_app(app)
     with app.app_context():
         return prepare(db.engine, durable=settings.database_durable)
 
 
-def _keep_keys_fresh(app: APIFlask, house: House) -> None:
-    """Providers' public keys are renewed by the worker; this copies them into the process once a minute, so that no
-    plugin ever has to wait for the database."""
+def _keep_current(app: APIFlask, house: House) -> None:
+    """What the process knows of what others change. Slots that were moved must not be written where they were.
+    Providers' public keys are renewed by the worker; they are copied into the process once a minute, so that no plugin
+    ever has to wait for the database."""
 
     @app.before_request
-    def reload() -> None:
-        if request.endpoint is not None and not request.endpoint.startswith("health."):
-            house.reload_keys()
+    def look() -> None:
+        if request.endpoint is None or request.endpoint.startswith("health."):
+            return
+        if not map_is_current(house):
+            raise SlotMapDiffers("this process has an old map of the slots")
+        house.reload_keys()

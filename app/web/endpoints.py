@@ -5,14 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from apiflask import APIBlueprint
 
 from app.domain import representations
-from app.domain.numbers import slot_of_reference, slot_of_uuid
+from app.domain.chart import HOUSE_SLOT
+from app.domain.numbers import slot_of_uuid
+from app.models.base import AnyRow
 from app.services.base.context import Tx
-from app.services.base.idempotency import NO_RESOURCE, decided_once, keyed
+from app.services.base.idempotency import NO_RESOURCE, Keyed, decided_once, keyed
 from app.services.events import deliveries, endpoint_tests, endpoints
 from app.web import endpoint_schemas as shapes
 from app.web import schemas
@@ -103,19 +106,10 @@ def test_endpoint(name: str) -> Any:
 @blueprint.output(shapes.DeliveriesOut)
 def list_deliveries(name: str, query: shapes.DeliveriesQuery) -> Any:
     """What was and is to be sent there, the newest events first, each with its last attempt."""
-
-    def page(tx: Tx) -> Any:
-        return deliveries.list_deliveries(
-            tx, name, status=query.status, user_id=query.user, before=query.cursor, limit=query.limit + 1
-        )
-
-    rows = core().whole.read(page)
-    more = len(rows) > query.limit
-    rows = rows[: query.limit]
-    return {
-        "deliveries": [representations.delivery_data(row) for row in rows],
-        "next": rows[-1].position if more else None,
-    }
+    rows, following = deliveries.list_deliveries(
+        core(), name, status=query.status, user_id=query.user, before=query.cursor, limit=query.limit
+    )
+    return {"deliveries": [representations.delivery_data(row) for row in rows], "next": following}
 
 
 @blueprint.post("/<name>/resend")
@@ -134,7 +128,7 @@ def resend_events(name: str, body: shapes.ResendIn) -> Any:
 @blueprint.output(shapes.DeliveryOut)
 def resend_event(name: str, event_id: uuid.UUID) -> Any:
     """Send one event there once more, whatever its delivery had come to."""
-    _once(name, f"resend {event_id}", None, lambda tx: deliveries.resend_event(tx, name, event_id), event_id)
+    _once_of_event(name, "resend", event_id, partial(deliveries.resend_event, event_id=event_id))
     return _delivery(name, event_id)
 
 
@@ -143,28 +137,30 @@ def resend_event(name: str, event_id: uuid.UUID) -> Any:
 @blueprint.output(shapes.DeliveryOut)
 def give_up_delivery(name: str, event_id: uuid.UUID) -> Any:
     """Send this event there no more, so that the next ones of its user are sent."""
-
-    def change(tx: Tx) -> object:
-        return deliveries.give_up_delivery(tx, name, event_id, caller().name)
-
-    _once(name, f"give up {event_id}", None, change, event_id)
+    _once_of_event(name, "give up", event_id, partial(deliveries.give_up_delivery, event_id=event_id, by=caller().name))
     return _delivery(name, event_id)
 
 
-def _once(
-    name: str, what: str, body: schemas.In | None, change: Callable[[Tx], object], event_id: uuid.UUID | None = None
-) -> None:
-    """Make the change once for each Idempotency-Key. The key stands for no row: an endpoint may be removed. A change
-    about one event has its key in the slot of the event."""
-    content = {"endpoint": name, **(body.model_dump(mode="json") if body is not None else {})}
-    request = keyed(caller().name, schemas.idempotency_key(), what, content)
+def _once(name: str, what: str, body: schemas.In | None, change: Callable[[Tx], object]) -> None:
+    """Make the change once for each Idempotency-Key. The key stands for no row: an endpoint may be removed."""
+    request = _keyed(name, what, body.model_dump(mode="json") if body is not None else {})
+    decided_once(core(), HOUSE_SLOT, request, partial(_without_resource, change), where=core().house)
 
-    def decide(tx: Tx) -> int:
-        change(tx)
-        return NO_RESOURCE
 
-    slot = slot_of_reference(caller().name) if event_id is None else slot_of_uuid(event_id)
-    decided_once(core(), slot, request, decide, where=core().whole)
+def _once_of_event(name: str, what: str, event_id: uuid.UUID, change: Callable[[Tx, AnyRow], object]) -> None:
+    """Change one delivery of an event, in the slot of the event."""
+    row = core().home.read(lambda tx: endpoints.find_endpoint(tx, name))
+    request = _keyed(name, f"{what} {event_id}", {})
+    decided_once(core(), slot_of_uuid(event_id), request, partial(_without_resource, lambda tx: change(tx, row)))
+
+
+def _keyed(name: str, what: str, content: dict[str, Any]) -> Keyed:
+    return keyed(caller().name, schemas.idempotency_key(), what, {"endpoint": name, **content})
+
+
+def _without_resource(change: Callable[[Tx], object], tx: Tx) -> int:
+    change(tx)
+    return NO_RESOURCE
 
 
 def _shown(name: str, *, with_secret: bool = False) -> Any:
@@ -177,7 +173,6 @@ def _shown(name: str, *, with_secret: bool = False) -> Any:
 
 
 def _delivery(name: str, event_id: uuid.UUID) -> Any:
-    def work(tx: Tx) -> Any:
-        return deliveries.find_delivery(tx, endpoints.find_endpoint(tx, name).id, event_id)
-
-    return representations.delivery_data(core().whole.read(work))
+    row = core().home.read(lambda tx: endpoints.find_endpoint(tx, name))
+    found = core().at(slot_of_uuid(event_id)).read(lambda tx: deliveries.find_delivery(tx, row.id, event_id))
+    return representations.delivery_data(found)

@@ -23,6 +23,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from app.domain.ledger import KeyConflict, LedgerError
 from app.problem_documents import CONTENT_TYPE, members_of
 from app.services.base.errors import DomainError
+from app.services.base.slot_maps import SlotMapDiffers
 from app.web.answer_headers import PLAIN_FIELDS
 from app.web.request_log import RequestRecord, request_record
 
@@ -103,6 +104,10 @@ ERRORS: dict[str, tuple[int, str]] = {
     "wallet_frozen": (409, "The wallet is frozen."),
     "balance_overflow": (409, "The balance would pass 2^63 - 1."),
     "batch_not_applied": (409, "An item of the batch was refused, so nothing was booked."),
+    "batch_spread": (
+        409,
+        "The users of this batch lie in several databases, so it cannot be all or nothing: send it one by one.",
+    ),
     "hold_closed": (409, "The hold is captured or released. Nothing is reserved any more."),
     "hold_expired": (409, "The hold has expired. Nothing is reserved any more."),
     "hold_exceeded": (409, "The amount is more than the hold still reserves."),
@@ -148,6 +153,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "checkpoints_behind": (503, "The worker has not added up enough of the past yet. Try again later."),
     "reports_unavailable": (503, "The database for reports does not answer, or has another schema. Try again later."),
     "schema_outdated": (503, "The database has another schema. Run `tillbook migrate`."),
+    "slot_map_outdated": (503, "The databases say otherwise than the settings where each slot lies."),
 }
 _SAID_BY_TITLE = frozenset({"idempotency_key_reused", "not_found"})
 """The ledger's own text names ids of ours, and would tell a caller nothing."""
@@ -216,6 +222,7 @@ def register_errors(app: APIFlask) -> None:
     app.register_error_handler(RecursionError, _too_deep)
     app.register_error_handler(DBAPIError, _database)
     app.register_error_handler(PoolTimeout, _database)
+    app.register_error_handler(SlotMapDiffers, _database)
     app.register_error_handler(Exception, _defect)
 
 

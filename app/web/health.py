@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, current_app, jsonify
 
-from app.composition import House
+from app.composition import House, map_is_current
 from app.models import schema
+from app.services.base.slot_maps import SlotMapDiffers
+from app.web.database_states import DatabaseStates
 from app.web.errors import problem
 
 blueprint = Blueprint("health", __name__)
@@ -30,9 +32,18 @@ def reports() -> Response:
 
 @blueprint.get("/health/ready")
 def ready() -> Response:
-    """Reads the schema's revision, so it proves that the database answers, too."""
+    """Reads the schema's revision at home, so it proves that home answers, too; and tells how the other databases are.
+    One of them that is down makes nobody unready: its own users are answered 503, the others as always."""
     house: House = current_app.extensions["tillbook_house"]
-    at, wanted = schema.current(house.engine), schema.newest()
+    try:
+        at, wanted = schema.current(house.engine), schema.newest()
+    except SlotMapDiffers:
+        return problem("slot_map_outdated")
     if at != wanted:
         return problem("schema_outdated", at=at)
-    return jsonify(status="ok")
+    if not map_is_current(house):
+        return problem("slot_map_outdated")
+    home, *others = house.engines
+    states: DatabaseStates = current_app.extensions["tillbook_states"]
+    found = states.look({name: house.engines[name] for name in others})
+    return jsonify(status="ok", databases={home: "ok", **found})

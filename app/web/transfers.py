@@ -18,7 +18,7 @@ from app.domain.spending import Capture, HoldRequest, Spend, debit, grant
 from app.services import ledger
 from app.services.accounts import caller_caps
 from app.services.accounts.users import check_known
-from app.services.base.context import Tx
+from app.services.base.context import Place, Tx
 from app.services.base.errors import DomainError
 from app.services.base.idempotency import NO_RESOURCE, claim_key, find_key, keyed, remembering
 from app.services.ledger import batches, holds, reversals
@@ -35,12 +35,21 @@ from app.web.schemas import idempotency_key
 blueprint = APIBlueprint("transfers", __name__, url_prefix="/v1", tag="Wallets")
 
 T = TypeVar("T")
+BatchItem = shapes.SpendItem | shapes.GrantItem
 
 
 class BatchNotApplied(DomainError):
     """All or nothing, and an item was refused. The member `items` is the answer for each item."""
 
     code = "batch_not_applied"
+
+
+class BatchSpread(DomainError):
+    """All or nothing, and the users' wallets lie in several databases, which have no transaction together. Send the
+    items one by one, or make a batch for each."""
+
+    code = "batch_spread"
+    remembered = False
 
 
 @blueprint.get("/balance")
@@ -200,31 +209,43 @@ def reverse_transfer(transfer_id: uuid.UUID, body: shapes.ReverseIn) -> Any:
 @blueprint.output(shapes.BatchOut)
 def create_batch(body: shapes.BatchIn) -> Any:
     """Up to 500 spends and grants, each with its own key and answer; all or nothing, or one by one."""
-    items = [_grant(item, item.key) if isinstance(item, shapes.GrantItem) else _spend(item) for item in body.items]
+    declared_assets().check(item.asset for item in body.items if isinstance(item, shapes.GrantItem))
+    parts = core().by_database(enumerate(body.items), lambda one: slot_of_user(one[1].user))
+    if body.all_or_nothing and len(parts) > 1:
+        raise BatchSpread(f"the users of this batch lie in {len(parts)} databases")
+    answers: dict[int, Any] = {}
+    try:
+        for place, items in parts:
+            answers |= _booked(place, body, items)
+    except BatchNotApplied as refused:
+        return {"applied": False, "items": refused.members["items"]}
+    return {"applied": True, "items": [answers[number] for number in range(len(body.items))]}
+
+
+def _booked(place: Place, body: shapes.BatchIn, part: list[tuple[int, BatchItem]]) -> dict[int, Any]:
+    """Book the items that lie in one database, in one transaction; the answers by the items' numbers."""
+    numbers, wanted = [number for number, _ in part], [item for _, item in part]
+    items = [_grant(item, item.key) if isinstance(item, shapes.GrantItem) else _spend(item) for item in wanted]
     key = idempotency_key()
     request = keyed(f"batch:{caller().name}", key, "batch", caller().content(body))
     slot = slot_of_reference(f"{caller().name}:{key}")
-    grants = [item for item in body.items if isinstance(item, shapes.GrantItem)]
-    declared_assets().check(item.asset for item in grants)
+    if not place.holds(slot):
+        slot = slot_of_user(wanted[0].user)
 
     def work(tx: Tx) -> BatchResult:
         tx.of_several_slots("batch")
         find_key(tx, slot, request)  # a repeat is booked once more: each item has a key of its own, and says the same
-        check_known(tx, _must_be_known(grants))
+        check_known(tx, _must_be_known([item for item in wanted if isinstance(item, shapes.GrantItem)]))
         rules = tx.core.rules.ledger
         result = batches.book_batch(tx, items, at=tx.now, all_or_nothing=body.all_or_nothing, rules=rules)
         if not result.applied:
             raise BatchNotApplied(items=[_item(answer, applied=False) for answer in result.answers])
         claim_key(tx, slot, request, NO_RESOURCE)
-        _count(tx, GRANTS, zip(body.items, result.answers, strict=True))
+        _count(tx, GRANTS, zip(wanted, result.answers, strict=True))
         return result
 
-    try:
-        every = core().whole
-        result = remembering(core(), slot, request, work, lambda _: every.transact(work), where=every)
-    except BatchNotApplied as refused:
-        return {"applied": False, "items": refused.members["items"]}
-    return {"applied": True, "items": [_item(answer, applied=True) for answer in result.answers]}
+    result = remembering(core(), slot, request, work, lambda _: place.transact(work), where=place)
+    return dict(zip(numbers, (_item(answer, applied=True) for answer in result.answers), strict=True))
 
 
 def _must_be_known(bodies: Iterable[shapes.GrantIn | shapes.DebitIn]) -> list[str]:

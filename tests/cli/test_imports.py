@@ -37,7 +37,7 @@ def file(world: World, engine: Engine, tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "tillbook.toml").write_text(settings, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     catalogue = parse_catalogue(CATALOGUE + PLANS)
-    world.core.whole.transact(lambda tx: import_products(tx, catalogue, world.clock.now()))
+    import_products(world.core, catalogue)
     return tmp_path / "agreements.csv"
 
 

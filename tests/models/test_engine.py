@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import time
+
 import psycopg
 import pytest
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.models import engine as engines
@@ -43,5 +48,34 @@ def test_a_database_host_that_vanishes_is_noticed_in_seconds_and_not_in_minutes(
             told = driver.info.get_parameters()
         engine.dispose()
     silence = int(told["keepalives_idle"]) + int(told["keepalives_interval"]) * int(told["keepalives_count"])
-    assert silence <= 30
-    assert int(told["tcp_user_timeout"]) <= 30_000
+    assert silence <= 4
+    assert int(told["tcp_user_timeout"]) <= 2_000
+    assert int(told["connect_timeout"]) <= 2
+
+
+def _seconds_until_refused(engine: Engine) -> float:
+    begun = time.monotonic()
+    with pytest.raises(OperationalError):
+        engine.connect()
+    return time.monotonic() - begun
+
+
+def test_a_server_that_says_nothing_costs_two_seconds_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as server:  # takes connections, and no more
+        url = f"postgresql://nobody@127.0.0.1:{server.getsockname()[1]}/nothing"
+        engine = prepare(create_engine(url, **engine_options(url)))
+        assert _seconds_until_refused(engine) < 2.5
+        assert max(_seconds_until_refused(engine) for _ in range(3)) < 0.1
+    monkeypatch.setattr(engines, "UNREACHABLE_SECONDS", 0.0)
+    with pytest.raises(OperationalError, match="refused"):  # after a while it is asked again
+        engine.connect()
+
+
+def test_a_server_that_refuses_at_once_is_asked_each_time() -> None:
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as server:
+        port = server.getsockname()[1]
+    url = f"postgresql://nobody@127.0.0.1:{port}/nothing"
+    engine = prepare(create_engine(url, **engine_options(url)))
+    for _ in range(3):
+        with pytest.raises(OperationalError, match="refused"):
+            engine.connect()

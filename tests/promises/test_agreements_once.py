@@ -92,7 +92,7 @@ def test_a_charge_that_dies_at_any_step_is_made_once_by_the_next_worker(place: t
     house.world.clock.advance(7 * 3600)
     fuse = Fuse(raising)
     engine = fused_engine(url, fuse)
-    dying: Core = replace(house.core, databases=databases.one_database(databases.sessions_for(engine)))
+    dying: Core = replace(house.core, databases=databases.databases_of(databases.sessions_for(engine)))
     number = house.signed("nobody dies")
     with fuse.armed(0):
         agreement_queries.work_on_agreement(dying, number)

@@ -220,6 +220,7 @@ def test_a_plugin_that_cannot_capture_leaves_the_payment_waiting_and_shown(world
     assert world.coins() == 66
 
 
+@pytest.mark.one_database
 @pytest.mark.timeout(300)
 def test_a_worker_killed_anywhere_while_capturing_is_followed_by_another(world: World) -> None:
     killed = 0

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from flask import Flask
 from sqlalchemy import Engine, text
 
@@ -62,6 +63,7 @@ def test_one_grant_sent_eight_times_at_once_is_counted_once(world: World, engine
     assert (_used(world), world.coins()) == ([10], 10)
 
 
+@pytest.mark.one_database
 def test_batches_at_once_keep_to_the_cap_together(world: World, engine: Engine) -> None:
     """Each batch grants to the users of the others, in another order: rows of users are locked before the day's."""
     app = _app(world, engine, grants={"coin": {"per_day": 50}})

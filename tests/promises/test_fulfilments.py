@@ -355,7 +355,7 @@ def test_who_makes_an_order_one_of_our_wallets_breaks_its_seal(world: World) -> 
 
 def test_an_order_keeps_the_fulfilment_that_its_product_had(world: World) -> None:
     buyer = ExternalBuyer(world)
-    world.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(CATALOGUE), world.clock.now()))
+    import_products(world.core, parse_catalogue(CATALOGUE))
     inside = Buyer(world)
     sell_externally(world)
     inside.pay()

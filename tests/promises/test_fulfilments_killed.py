@@ -85,7 +85,7 @@ def test_killed_at_any_step_it_is_done_once(place: Place, name: str) -> None:
 
 def _elsewhere(buyer: ExternalBuyer, engine: Engine) -> ExternalBuyer:
     """The buyer, seen through connections of its own."""
-    core = replace(buyer.world.core, databases=databases.one_database(databases.sessions_for(engine)))
+    core = replace(buyer.world.core, databases=databases.databases_of(databases.sessions_for(engine)))
     other = object.__new__(ExternalBuyer)
     other.__dict__.update(buyer.__dict__)
     other.world = replace(buyer.world, core=core)

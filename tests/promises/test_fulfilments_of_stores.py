@@ -27,7 +27,7 @@ def _fulfilment(store: Store) -> AnyRow:
 def test_a_purchase_in_a_store_is_delivered_and_taken_back_by_its_share(engine: Engine, sessions: Sessions) -> None:
     store = Store(build_world(engine, sessions), answer_refund_questions=True)
     text = CATALOGUE.replace("[[products]]\n", '[[products]]\nfulfilment = "external"\n')
-    store.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(text), START))
+    import_products(store.core, parse_catalogue(text))
     device = store.device()
     number = device.buy(PRODUCT, quantity=2)
     store.deliver()

@@ -247,5 +247,5 @@ def _kill(place: Place, pair: Pair, action: Action, at: int, steps: int) -> None
 def _elsewhere(pair: Pair, engine: Engine) -> Pair:
     """The pair, seen through connections of its own."""
     world = pair.friends.world
-    core = replace(world.core, databases=databases.one_database(databases.sessions_for(engine)))
+    core = replace(world.core, databases=databases.databases_of(databases.sessions_for(engine)))
     return Pair(Friends(replace(world, core=core)), pair.ann, pair.bob)

@@ -13,7 +13,7 @@ from app.services.base.transaction import Sessions
 from app.services.intake.imported_agreements import faults_of_agreements, import_agreements
 from plugins.apple.transactions import SUBSCRIPTION
 from tests.promises.test_store_purchases import PRODUCT, Store
-from tests.support.world import START, build_world
+from tests.support.world import build_world
 
 OLD_TOKEN = "3f2c9b1e-5a77-4c59-9d10-2b6f6f5b1abc"
 PLAN = """
@@ -31,7 +31,7 @@ amount = 600
 @pytest.fixture
 def store(engine: Engine, sessions: Sessions) -> Store:
     made = Store(build_world(engine, sessions))
-    made.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(PLAN), START))
+    import_products(made.core, parse_catalogue(PLAN))
     return made
 
 

@@ -37,6 +37,8 @@ from app.services.ledger.holds import capture, hold, release
 from app.services.ledger.reversals import Reverse, reverse
 from tests.promises.ledger_model import Model, ModelRefused
 
+pytestmark = pytest.mark.one_database
+
 T = TypeVar("T")
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
 DAY_LIMIT = 40

@@ -73,7 +73,7 @@ class Night:
                 }
 
     def _core(self, engine: Engine) -> Core:
-        return replace(self.house.world.core, databases=databases.one_database(databases.sessions_for(engine)))
+        return replace(self.house.world.core, databases=databases.databases_of(databases.sessions_for(engine)))
 
 
 def _evening(file: Path) -> Callable[[Path], Night]:

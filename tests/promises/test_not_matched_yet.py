@@ -26,7 +26,7 @@ from app.services.facts.owner import tell
 from tests.promises.test_reexamined import STORE_CATALOGUE, forgotten
 from tests.support.buyer import BONUS, COINS, PAID, Buyer, target
 from tests.support.facts import paid_fact, told
-from tests.support.world import START, World
+from tests.support.world import World
 
 ALL_ROADS: tuple[Road, ...] = get_args(Road)
 SWEEP = None
@@ -39,7 +39,7 @@ _numbers = itertools.count(1)
 @pytest.fixture
 def shared(world: World) -> World:
     """One Tillbook for all examples of a test, each with a user of its own."""
-    world.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(STORE_CATALOGUE), START))
+    import_products(world.core, parse_catalogue(STORE_CATALOGUE))
     return world
 
 

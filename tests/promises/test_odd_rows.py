@@ -25,7 +25,7 @@ from app.services.facts.record import Applied
 from app.services.intake import notifications
 from tests.promises.test_reexamined import STORE_CATALOGUE, forgotten, store_fact
 from tests.support.facts import paid_fact, told
-from tests.support.world import START, World
+from tests.support.world import World
 
 HOUR = timedelta(hours=1)
 SAME_FAILURES = (RETRIES[Retried.HISTORY].most or 0) + 1
@@ -375,7 +375,7 @@ def test_one_fact_that_cannot_be_applied_does_not_keep_the_rest_of_its_message_w
 
 def test_a_purchase_that_a_history_told_before_its_buyer_was_known_is_not_ours_no_more(world: World) -> None:
     catalogue = parse_catalogue(STORE_CATALOGUE)
-    world.core.whole.transact(lambda tx: import_products(tx, catalogue, START))
+    import_products(world.core, catalogue)
     purchase = store_fact(world, "alice")
     assert tell_by(world, purchase, "scan").outcome is Outcome.NOT_OURS
     again = ReportedFact(world.account, purchase, "receipt")

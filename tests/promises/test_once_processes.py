@@ -6,11 +6,15 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 
+import pytest
+
 from app.services.calls import payment_closing, payment_queries
 from app.worker import Worker
 from tests.support import processes
 from tests.support.processes import CONTEXT, place_of
 from tests.support.world import World
+
+pytestmark = pytest.mark.one_database
 
 PROCESSES = 5
 EACH = 10

@@ -18,7 +18,7 @@ from app.services.events import catalogue
 from app.services.events.delivery_rounds import Dispatcher
 from app.worker import Worker
 from tests.promises.test_resumable import each_step
-from tests.support.databases import one_database, sessions_for
+from tests.support.databases import databases_of, sessions_for
 from tests.support.faults import Fuse, Injected, fused_engine, raising
 from tests.support.processes import place_of
 from tests.support.receiver import (
@@ -53,6 +53,7 @@ def send_all(world: World) -> None:
         pass
 
 
+@pytest.mark.one_database
 @pytest.mark.timeout(300)
 def test_a_worker_killed_anywhere_while_sending_is_followed_by_another_and_nothing_is_missed(world: World) -> None:
     here = pushing(world)
@@ -85,12 +86,13 @@ def test_a_worker_killed_anywhere_while_sending_is_followed_by_another_and_nothi
     assert len(receiver.got) > len(bodies), "a worker that died between answer and note has sent again"
 
 
+@pytest.mark.one_database
 def test_a_worker_that_fails_at_any_statement_loses_and_doubles_no_delivery(world: World) -> None:
     """The database fails, and the process lives on: nothing is planned twice, nothing is left out."""
     here = pushing(world)
     fuse = Fuse(raising)
     engine = fused_engine(world.core.whole.sessions.kw["bind"].url.render_as_string(hide_password=False), fuse)
-    core = replace(here.core, databases=one_database(sessions_for(engine)))
+    core = replace(here.core, databases=databases_of(sessions_for(engine)))
     with receiving() as receiver:
         add(here.core, receiver)
         at = 0

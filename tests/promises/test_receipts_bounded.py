@@ -18,7 +18,7 @@ from app.providers.registry import ProviderAccount
 from app.services.accounts.catalog import import_products, parse_catalogue
 from app.services.accounts.users import ensure_user
 from app.services.base.errors import DomainError
-from app.services.base.transaction import Sessions, transact
+from app.services.base.transaction import Sessions
 from app.services.intake import receipts
 from app.services.intake.purchases import MOST_CALLS
 from app.services.intake.receipts import (
@@ -32,7 +32,7 @@ from app.web.errors import ERRORS
 from app.worker import Worker
 from tests.promises.test_stores_that_only_name import CATALOGUE
 from tests.support.web_client import ApiClient, build_client, token
-from tests.support.world import START, World, build_world
+from tests.support.world import World, build_world
 
 
 @dataclass
@@ -101,7 +101,7 @@ class Kiosk:
 def kiosk(engine: Engine, sessions: Sessions) -> Kiosk:
     world, store = build_world(engine, sessions), Counter()
     world.serve(ProviderAccount("kiosk", "kiosk", False, store))
-    transact(sessions, lambda session: import_products(session, parse_catalogue(CATALOGUE), START))
+    import_products(world.core, parse_catalogue(CATALOGUE))
     return Kiosk(world, store)
 
 

@@ -33,7 +33,6 @@ from tests.support import databases
 from tests.support.facts import paid_fact, told
 from tests.support.faults import Fuse, Injected, fused_engine, raising
 from tests.support.world import CATALOGUE, World, build_world
-from tests.support.world import START as BEGINNING
 
 STORE_CATALOGUE = CATALOGUE.replace('title = "60 coins"', 'title = "60 coins"\nstore_ids = { sandbox = "store.60" }')
 Situation = Callable[[World, str], int]
@@ -83,7 +82,7 @@ def store_fact(world: World, user: str, **changes: Any) -> Fact:
 
 
 def import_text(world: World, catalogue: str) -> None:
-    world.core.whole.transact(lambda session: import_products(session, parse_catalogue(catalogue), BEGINNING))
+    import_products(world.core, parse_catalogue(catalogue))
 
 
 def a_product_imported(world: World, user: str) -> int:

@@ -17,6 +17,8 @@ from tests.support import databases
 from tests.support.buyer import Buyer
 from tests.support.world import World
 
+pytestmark = pytest.mark.one_database
+
 TABLES = ("refunds", "freezes")
 
 

@@ -21,7 +21,6 @@ from app.services.base.reported_fact import ReportedFact
 from app.services.facts.apply import apply_fact
 from app.services.intake import receipts
 from app.services.ledger import holdings
-from app.services.ledger.expiry import expire_due
 from app.services.ledger.reversals import Reverse, reverse
 from app.services.refunds import refund_rows, requests
 from app.services.refunds.requests import RefundNotSupported, Wanted
@@ -120,7 +119,7 @@ def test_a_refund_of_a_store_purchase_that_is_not_in_the_catalogue_waits_for_it(
     back = replace(buyer.fact(Kind.REFUNDED, 1, money=200), ref=replace(ref, refund="r1"), owner=owner)
     assert buyer.tell(back).reason == "before_payment"
     catalogue = CATALOGUE.replace("prices", 'store_ids = { sandbox = "new" }\nprices')
-    world.core.whole.transact(lambda s: import_products(s, parse_catalogue(catalogue), world.clock.now()))
+    import_products(world.core, parse_catalogue(catalogue))
     assert buyer.tell(paid).outcome == "applied"
     assert (world.money("suspense"), world.money("sales"), world.money("clearing:sandbox")) == (0, 400, -400)
     assert buyer.coins == 44
@@ -203,7 +202,7 @@ def test_coins_that_expired_unused_are_not_owed_when_their_purchase_is_refunded(
         hours = int((world.clock.now() - buyer.at(0)).total_seconds() // 3600)
         world.clock.advance(31 * 86400)
         if swept:
-            expire_due(world.core.whole.sessions, at=world.clock.now())
+            world.expire_due()
         buyer.tell(buyer.fact(Kind.REFUNDED, hours + 31 * 24, refund=f"late-{buyer.user}", money=PAID))
         assert (buyer.coins, buyer.debt, buyer.refunded) == (0, 0, PAID)
         buyer.assert_balanced()
@@ -215,7 +214,7 @@ def test_spent_coins_are_owed_as_far_as_others_of_the_grant_did_not_expire(world
     buyer.spend(BONUS - 2)
     hours = int((world.clock.now() - buyer.at(0)).total_seconds() // 3600)
     world.clock.advance(31 * 86400)
-    expire_due(world.core.whole.sessions, at=world.clock.now())
+    world.expire_due()
     buyer.spend(COINS)
     buyer.tell(buyer.fact(Kind.REFUNDED, hours + 31 * 24, refund="half", money=PAID // 2))
     # Of the bonus 2 of 6 expired and 4 were spent: half of it is 3, so 1 is owed. Of the paid coins half is owed.

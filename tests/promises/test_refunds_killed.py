@@ -152,7 +152,7 @@ def _elsewhere(place: Place, buyer: Buyer, engine: Engine) -> Buyer:
     provider = plugin.build(plugin.settings.model_validate(settings), tools)
     core = replace(
         world.core,
-        databases=databases.one_database(databases.sessions_for(engine)),
+        databases=databases.databases_of(databases.sessions_for(engine)),
         registry=Registry({"sandbox": ProviderAccount("sandbox", "sandbox", False, provider)}),
     )
     other = object.__new__(Buyer)

@@ -323,6 +323,7 @@ def operator(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return lambda *words: CliRunner().invoke(main, ["refunds", *words])
 
 
+@pytest.mark.one_database
 def test_an_open_refund_is_listed_as_overdue_and_alarmed_once(
     world: World, operator: Callable[..., Result], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -371,6 +372,7 @@ def test_a_refund_that_is_not_ours_is_ended_by_name_too(world: World) -> None:
     buyer.assert_balanced()
 
 
+@pytest.mark.one_database
 def test_the_command_lists_and_ends_refunds(world: World, operator: Callable[..., Result]) -> None:
     buyer = paid_buyer(world)
     world.simulator.books.next_refunds.append("WAITING")

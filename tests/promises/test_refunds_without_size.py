@@ -161,6 +161,7 @@ def test_a_person_ends_the_question_and_the_same_word_does_not_raise_it_again(un
     assert unsized.provider.asked > asked, "a message that names the payment is news"
 
 
+@pytest.mark.one_database
 def test_the_command_lists_and_ends_the_question(
     unsized: Unsized, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,8 @@ from tests.support import processes
 from tests.support.processes import Place, place_of, run_and_kill
 from tests.support.world import World
 
+pytestmark = pytest.mark.one_database
+
 MOST_STEPS = 200
 LEASE = 61
 

@@ -12,7 +12,7 @@ from app.services.accounts.catalog import import_products, parse_catalogue
 from plugins.apple.transactions import SUBSCRIPTION
 from tests.promises.test_store_purchases import PRODUCT, Store
 from tests.support.databases import Sessions
-from tests.support.world import START, build_world
+from tests.support.world import build_world
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 GOLD = """
@@ -71,8 +71,8 @@ def test_a_refund_by_share_takes_back_that_share_of_the_gross_and_its_reversal_b
 
 @on_sqlite
 def test_an_upgrade_takes_the_unused_part_of_the_price_back(store: Store) -> None:
-    store.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(GOLD), START))
-    store.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(GOLD.replace("gold", "silver")), START))
+    import_products(store.core, parse_catalogue(GOLD))
+    import_products(store.core, parse_catalogue(GOLD.replace("gold", "silver")))
     period = store.device().buy("silver", product_type=SUBSCRIPTION, price=3_000)
     store.world.clock.advance(timedelta(days=10).total_seconds())
     store.shop.control("upgrade", id=period, product="gold")
@@ -114,7 +114,7 @@ def test_a_purchase_that_waited_for_its_product_is_booked_with_the_price_that_wa
     number = device.buy("gold", price=None)
     store.shop.store.purchases.find("Sandbox", number).payload["price"] = 6_000
     assert (store.world.coins(), money(store)) == (0, (0, 0))
-    store.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(GOLD), START))
+    import_products(store.core, parse_catalogue(GOLD))
     device.resubmit(number)
     assert (store.world.coins(), money(store)) == (300, (600, 600))
     store.world.assert_balanced()

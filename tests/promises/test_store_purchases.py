@@ -51,7 +51,7 @@ class Store:
         self.account = account
         self.answers: list[Submitted] = []
         world.core = self.core
-        self.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+        import_products(self.core, parse_catalogue(CATALOGUE))
 
     def _notified(self, url: str, message: Message) -> Reply:
         return self.receive(message)
@@ -195,7 +195,7 @@ def test_a_purchase_of_a_product_that_is_not_here_is_held_and_credited_when_it_i
     number = device.buy("com.example.other")
     assert store.answers[-1].purchases[0].status == "held"
     other = CATALOGUE.replace("coins-600", "coins-other").replace(PRODUCT, "com.example.other")
-    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(other), START))
+    import_products(store.core, parse_catalogue(other))
     device.resubmit(number)
     assert store.world.coins() == 600
     store.world.assert_balanced()
@@ -370,10 +370,10 @@ def test_one_purchase_told_many_times_at_one_moment_makes_one_order(store: Store
 
 def test_a_store_id_that_a_product_handed_on_is_that_of_the_product_for_sale(store: Store) -> None:
     renewed = CATALOGUE.replace('"coins-600"', '"a-new-sku"').replace("amount = 600", "amount = 700")
-    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(renewed), START))
+    import_products(store.core, parse_catalogue(renewed))
     store.device().buy(PRODUCT)
     assert store.world.coins() == 700
-    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    import_products(store.core, parse_catalogue(CATALOGUE))
     store.device().buy(PRODUCT)
     assert store.world.coins() == 700 + 600
     store.world.assert_balanced()

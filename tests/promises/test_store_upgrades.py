@@ -17,7 +17,7 @@ from plugins.apple.transactions import SUBSCRIPTION
 from tests.promises.test_store_purchases import Store
 from tests.support.databases import Sessions
 from tests.support.friends import friends_in
-from tests.support.world import START, World, build_world
+from tests.support.world import World, build_world
 
 CATALOGUE = "".join(
     f"""
@@ -36,7 +36,7 @@ amount = 600
 @pytest.mark.parametrize("way", ["notification", "receipt of the new period", "receipt of the old period too"])
 def test_six_hops_in_six_minutes_leave_the_coins_of_one_period(engine: Engine, sessions: Sessions, way: str) -> None:
     store = Store(build_world(engine, sessions))
-    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    import_products(store.core, parse_catalogue(CATALOGUE))
     device = store.device("alice")
     store.shop.store.faults.lose = 0 if way == "notification" else 10**6
     period = device.buy("com.example.silver", product_type=SUBSCRIPTION, crash=way == "notification")
@@ -65,7 +65,7 @@ def test_what_an_upgrade_gives_back_is_taken_in_any_order_of_telling_and_without
 ) -> None:
     """Three periods of 30 days, each replaced ten days after its start: 200 of each replaced one, 600 of the last."""
     store = _HoldingStore(build_world(engine, sessions))
-    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    import_products(store.core, parse_catalogue(CATALOGUE))
     shown = []
     for order in permutations(range(3)):
         user = "user-" + "".join(map(str, order))
@@ -92,7 +92,7 @@ def test_an_upgrade_whose_proof_is_handed_in_before_it_is_told_gives_back_what_i
 ) -> None:
     """The proof of the new period does not say that the period replaced another one: only the notification does."""
     store = Store(build_world(engine, sessions), confirm="no")
-    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    import_products(store.core, parse_catalogue(CATALOGUE))
     device = store.device("alice")
     period = device.buy("com.example.silver", product_type=SUBSCRIPTION)
     store.deliver()
@@ -112,7 +112,7 @@ def test_an_upgrade_of_which_only_the_proof_is_seen_is_asked_about_until_the_sto
     engine: Engine, sessions: Sessions
 ) -> None:
     store = Store(build_world(engine, sessions), confirm="no")
-    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    import_products(store.core, parse_catalogue(CATALOGUE))
     period = store.device("alice").buy("com.example.silver", product_type=SUBSCRIPTION)
     store.deliver()
     store.world.clock.advance(15 * 24 * 3600)
@@ -139,7 +139,7 @@ def test_two_users_who_hop_on_one_account_at_the_store_are_put_right_without_a_w
     """Each period names the user who was signed in: alice, bob, alice, replaced ten days after its start. Where the
     first one is told last, nobody knows here that bob's came between, until the store is asked."""
     store = _HoldingStore(build_world(engine, sessions))
-    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    import_products(store.core, parse_catalogue(CATALOGUE))
     for order in permutations(range(3)):
         names = [f"{name}-{'-'.join(map(str, order))}" for name in ("alice", "bob")]
         period = store.device(names[0]).buy("com.example.silver", product_type=SUBSCRIPTION, crash=True)
@@ -176,7 +176,7 @@ def test_what_an_upgrade_takes_back_follows_the_coins_to_whom_they_were_given(
     friends = friends_in(build_world(engine, sessions), clawback=setting)
     world = friends.world
     store = Store(world)
-    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    import_products(store.core, parse_catalogue(CATALOGUE))
     period = store.device("alice").buy("com.example.silver", product_type=SUBSCRIPTION, crash=True)
     store.deliver()
     friends.give("alice", "bob", 600)
@@ -193,7 +193,7 @@ def test_a_refund_that_is_told_before_its_renewal_leaves_no_coins(
     engine: Engine, sessions: Sessions, token: bool
 ) -> None:
     store = _HoldingStore(build_world(engine, sessions))
-    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    import_products(store.core, parse_catalogue(CATALOGUE))
     first = store.device("alice", token=token).buy("com.example.silver", product_type=SUBSCRIPTION)
     store.deliver()
     store.held = []
@@ -236,7 +236,7 @@ def test_a_refund_that_is_reversed_on_an_upgraded_period_leaves_what_the_upgrade
     engine: Engine, sessions: Sessions
 ) -> None:
     store = Store(build_world(engine, sessions))
-    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    import_products(store.core, parse_catalogue(CATALOGUE))
     first = store.device("alice").buy("com.example.silver", product_type=SUBSCRIPTION, crash=True)
     store.deliver()
     store.world.clock.advance(61)
@@ -259,7 +259,7 @@ def test_what_the_store_signs_about_a_replaced_period_wins_over_what_follows_fro
 ) -> None:
     """By the times 99.998 % of it were left; the store gives 99 % back, and then says that it did not."""
     store = Store(build_world(engine, sessions))
-    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    import_products(store.core, parse_catalogue(CATALOGUE))
     first = store.device("alice").buy("com.example.silver", product_type=SUBSCRIPTION, crash=True)
     store.deliver()
     store.world.clock.advance(61)
@@ -278,7 +278,7 @@ def test_a_refund_that_is_reversed_gives_all_back_where_nothing_was_upgraded(
     engine: Engine, sessions: Sessions
 ) -> None:
     store = Store(build_world(engine, sessions))
-    store.core.whole.transact(lambda s: import_products(s, parse_catalogue(CATALOGUE), START))
+    import_products(store.core, parse_catalogue(CATALOGUE))
     first = store.device("alice").buy("com.example.silver", product_type=SUBSCRIPTION, crash=True)
     store.deliver()
     for command, coins in (("refund", 0), ("reverse-refund", 600)):

@@ -15,11 +15,11 @@ from app.providers import Fact, Intent, Kind, Message, NoExtra, Received, Ref, R
 from app.providers.registry import ProviderAccount
 from app.services.accounts.catalog import import_products, parse_catalogue
 from app.services.accounts.users import ensure_user
-from app.services.base.transaction import Sessions, transact
+from app.services.base.transaction import Sessions
 from app.services.intake import notifications, receipts
 from app.services.intake.receipts import Submitted
 from app.worker import Worker
-from tests.support.world import START, World, build_world
+from tests.support.world import World, build_world
 
 CATALOGUE = """
 [[products]]
@@ -94,7 +94,7 @@ class Shop:
 def shop(engine: Engine, sessions: Sessions) -> Shop:
     world, kiosk = build_world(engine, sessions), Kiosk()
     world.serve(ProviderAccount("kiosk", "kiosk", False, kiosk))
-    transact(sessions, lambda session: import_products(session, parse_catalogue(CATALOGUE), START))
+    import_products(world.core, parse_catalogue(CATALOGUE))
     return Shop(world, kiosk)
 
 

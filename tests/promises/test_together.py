@@ -121,6 +121,7 @@ def snapshot(world: World, user: str) -> Snapshot:
     return {table: rows(table) for table in TABLES}
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("name", sorted(ACTIONS))
 def test_a_failure_at_any_step_leaves_everything_or_nothing_and_a_repeat_does_it_once(
     world: World, fuse: Fuse, name: str

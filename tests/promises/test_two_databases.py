@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
@@ -20,19 +16,21 @@ from app.services.accounts.catalog import import_products, parse_catalogue
 from app.services.audit import run
 from app.services.audit.ledger import AsOf
 from app.services.base.context import Core
-from app.services.base.databases import SeveralDatabases
+from app.services.base.databases import SharedSlots
 from app.services.base.idempotency import keyed
 from app.services.base.transaction import Sessions
 from app.services.calls import refund_calls
-from app.services.events.feed import place_events
+from app.services.ledger.trial_balance import trial_balance
 from app.services.payments.orders import OrderFilter, list_orders
 from app.services.refunds.requests import Wanted
 from tests.promises.test_store_purchases import CATALOGUE as STORE_CATALOGUE
 from tests.promises.test_store_purchases import PRODUCT, Store
 from tests.support import databases
 from tests.support.friends import friends_in
-from tests.support.two_databases import HALF, TwoDatabases
-from tests.support.world import CATALOGUE, START, World
+from tests.support.two_databases import HALF, two_databases
+from tests.support.world import CATALOGUE, World
+
+pytestmark = pytest.mark.one_database
 
 LIVE = "sandbox"
 """The environment of the sandbox provider's coins."""
@@ -41,30 +39,22 @@ LOW, HIGH = "alice", "carol"
 
 
 @pytest.fixture
-def second(request: pytest.FixtureRequest, engine: Engine, tmp_path: Path) -> Iterator[Sessions]:
-    with contextlib.ExitStack() as stack:
-        if engine.dialect.name == "sqlite":
-            file = tmp_path / "second.sqlite3"
-            shutil.copyfile(request.getfixturevalue("sqlite_template"), file)
-            url = f"sqlite:///{file}"
-        else:
-            url = stack.enter_context(request.getfixturevalue("postgres_lender").lend())
-        yield databases.sessions_for(stack.enter_context(databases.engine_for(url)))
+def second(second_engine: Engine) -> Sessions:
+    return databases.sessions_for(second_engine)
 
 
 @pytest.fixture
 def shared(world: World, sessions: Sessions, second: Sessions) -> World:
     assert slot_of_user(LOW) < HALF <= slot_of_user(HIGH)
-    world.core = _over(world.core, TwoDatabases(sessions, second), CATALOGUE)
+    world.core = _over(world.core, two_databases(sessions, second), CATALOGUE)
     return world
 
 
-def _over(core: Core, two: TwoDatabases, *catalogues: str) -> Core:
+def _over(core: Core, two: SharedSlots, *catalogues: str) -> Core:
     """The service over both, each with the whole catalogue."""
     core = replace(core, databases=two)
-    for place in core.everywhere():
-        for catalogue in catalogues:
-            place.transact(lambda tx, text=catalogue: import_products(tx, parse_catalogue(text), START))  # type: ignore[misc]
+    for catalogue in catalogues:
+        import_products(core, parse_catalogue(catalogue))
     return core
 
 
@@ -120,7 +110,7 @@ def test_a_store_purchase_is_claimed_where_its_own_number_says(
     world: World, sessions: Sessions, second: Sessions
 ) -> None:
     store = Store(world)
-    store.core = world.core = _over(store.core, TwoDatabases(sessions, second), STORE_CATALOGUE)
+    store.core = world.core = _over(store.core, two_databases(sessions, second), STORE_CATALOGUE)
     for user in (LOW, HIGH):
         device = store.device(user)
         numbers = [device.buy(PRODUCT) for _ in range(6)]
@@ -137,7 +127,7 @@ def test_a_database_that_is_down_stops_only_its_own_users(shared: World, session
     payments = [shared.order(user, key=f"order-{user}").payments[-1].id for user in (LOW, HIGH)]
     up = shared.core
     gone = databases.sessions_for(create_engine("sqlite:////nowhere/at/all.sqlite3"))
-    shared.core = replace(up, databases=TwoDatabases(sessions, gone))
+    shared.core = replace(up, databases=two_databases(sessions, gone))
     for payment in payments:
         shared.pay(payment)
     first, other = (shared.notification(payment) for payment in payments)
@@ -163,6 +153,17 @@ def test_lists_of_all_users_are_merged_from_both(shared: World) -> None:
     assert listed == placed[::-1]
 
 
-def test_what_needs_all_slots_together_is_refused(shared: World) -> None:
-    with pytest.raises(SeveralDatabases):
-        place_events(shared.core)
+def test_the_audit_and_the_trial_balance_sum_over_both(shared: World) -> None:
+    friends = friends_in(shared)
+    shared = friends.world
+    for user in (LOW, HIGH):
+        bought(shared, user)
+    friends.give(LOW, HIGH, 20)
+    core = shared.core
+    shared.assert_balanced()
+    found = core.whole.read(lambda tx: trial_balance(tx, now=core.clock.now()), snapshot=True)
+    assert found.balanced
+    of_users = sum(
+        line.balance for sheet in found.sheets for line in sheet.lines if line.of_users and sheet.asset == "coin"
+    )
+    assert of_users == 2 * 66

@@ -46,7 +46,7 @@ from plugins.wechat import simulator as wechat
 from plugins.wechat.simulated.keys import generate_config
 from tests.quarter.calendar import CHINA
 from tests.quarter.packs import catalogue_text
-from tests.support.databases import one_database
+from tests.support.databases import databases_of
 
 MOST_ROUNDS = 200
 """Rounds of the worker in one go. More means that the worker does not come to rest."""
@@ -163,14 +163,14 @@ def build_house(sessions: Sessions, start: datetime, zone: tzinfo = CHINA) -> Ho
 
     simulators = _simulators(clock, receive)
     core = Core(
-        databases=one_database(sessions),
+        databases=databases_of(sessions),
         registry=Registry(dict(simulators.accounts)),
         numbers=NumberSource(lambda: int(clock.now().timestamp() * 1000)),
         clock=clock,
         rules=Rules(ledger=LedgerRules(zone=zone), gifts=GiftRules(enabled=True)),
         public_url=_PUBLIC,
     )
-    core.whole.transact(lambda tx: import_products(tx, parse_catalogue(catalogue_text()), start))
+    import_products(core, parse_catalogue(catalogue_text()))
     made["house"] = House(core, clock, simulators, Worker(core))
     return made["house"]
 

@@ -117,7 +117,7 @@ class AgreementHouse:
         """Everything that is due about agreements now; how many steps that took."""
         done = 0
         while done < most:
-            due = self.core.whole.read(lambda tx: agreement_rows.AGREEMENTS_DUE.numbers(tx, tx.now, 100))
+            due = self.core.rows_everywhere(lambda tx: agreement_rows.AGREEMENTS_DUE.numbers(tx, tx.now, 100))
             if not due:
                 return done
             done += sum(agreement_queries.work_on_agreement(self.core, number) for number in due)
@@ -176,5 +176,5 @@ def agreement_house(world: World) -> AgreementHouse:
     accounts = [ProviderAccount("debit", "debit", False, debit), ProviderAccount("store", "store", False, store)]
     world.serve(sandbox, *accounts)
     catalogue = parse_catalogue(CATALOGUE + PLANS)
-    world.core.whole.transact(lambda tx: import_products(tx, catalogue, world.clock.now()))
+    import_products(world.core, catalogue)
     return AgreementHouse(world, debit, store)

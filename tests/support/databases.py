@@ -18,10 +18,13 @@ from sqlalchemy import Engine, String, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.orm import sessionmaker
 
+from app.domain.numbers import SLOTS
 from app.models import slot_guard, slot_watch
 from app.models.engine import engine_options, prepare
-from app.services.base.databases import Databases, OneDatabase
+from app.services.base.databases import Databases, OneDatabase, SharedSlots
 from app.services.base.transaction import Sessions
+from app.services.base.whole import WholeEngine
+from tests.support.two_databases import by_hand
 
 SERVER_HOME = Path(os.environ.get("TILLBOOK_TEST_PG", "/tmp")) / f"tillbook-pg-{os.getuid()}"
 
@@ -125,30 +128,41 @@ def sessions_for(engine: Engine) -> Sessions:
     return sessionmaker(engine, expire_on_commit=False)
 
 
-class WatchedDatabase:
-    """One database for everything that still knows for what a transaction began: one that touches what would lie
-    elsewhere if each slot had a database of its own is refused."""
+class WatchedDatabases:
+    """Databases that still know for what a transaction began: one that touches what would lie elsewhere if each slot
+    had a database of its own is refused."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        self.whole = sessions
+    def __init__(self, real: Databases) -> None:
+        self._real = real
+        self.whole = real.whole
         self._of_slots: dict[int, Sessions] = {}
-        self.home = self._only_for(slot_watch.AT_HOME)
-        self.all = (self._only_for(slot_watch.ANYWHERE),)
+        self.home = _only_for(real.home, slot_watch.AT_HOME)
+        self.house = _only_for(real.home, slot_watch.AT_HOUSE)
+        self.all = tuple(_only_for(sessions, slot_watch.ANYWHERE) for sessions in real.all)
 
     def of_slot(self, slot: int) -> Sessions:
         if slot not in self._of_slots:
-            self._of_slots[slot] = self._only_for(slot)
+            self._of_slots[slot] = _only_for(self._real.of_slot(slot), slot)
         return self._of_slots[slot]
 
-    def _only_for(self, place: int | str) -> Sessions:
-        engine: Engine = self.whole.kw["bind"]
-        return sessions_for(engine.execution_options(**{slot_watch.PLACE: place}))
+    def number_of(self, slot: int) -> int:
+        return self._real.number_of(slot)
 
 
-def one_database(sessions: Sessions) -> Databases:
-    """One database for everything; on SQLite it is watched, which costs a few per cent of a test's time."""
+def _only_for(sessions: Sessions, place: int | str) -> Sessions:
     engine: Engine = sessions.kw["bind"]
-    return WatchedDatabase(sessions) if engine.dialect.name == "sqlite" else OneDatabase(sessions)
+    return sessions_for(engine.execution_options(**{slot_watch.PLACE: place}))
+
+
+def databases_of(sessions: Sessions) -> Databases:
+    """The databases that a test has: one for everything, or two. On SQLite they are watched, which costs a few per cent
+    of a test's time."""
+    engine = sessions.kw["bind"]
+    real: Databases = OneDatabase(sessions)
+    if isinstance(engine, WholeEngine):
+        numbers = [engine.number_of_slot(slot) for slot in range(SLOTS)]
+        real = by_hand(SharedSlots([sessions_for(each) for each in engine.engines], numbers))
+    return WatchedDatabases(real) if engine.dialect.name == "sqlite" else real
 
 
 def type_differs(context: MigrationContext, *compared: Any) -> bool | None:

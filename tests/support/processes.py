@@ -92,7 +92,7 @@ def core_at(place: Place, fuse: Fuse) -> Core:
     settings = {"base_url": place.provider, "merchant": "m-1", "secret": SECRET}
     provider = plugin.build(plugin.settings.model_validate(settings), tools)
     return Core(
-        databases=databases.one_database(databases.sessions_for(fused_engine(place.database, fuse))),
+        databases=databases.databases_of(databases.sessions_for(fused_engine(place.database, fuse))),
         registry=Registry({"sandbox": ProviderAccount("sandbox", "sandbox", False, provider)}),
         numbers=NumberSource(lambda: int(place.now.timestamp() * 1000)),
         clock=clock,

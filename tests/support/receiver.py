@@ -23,7 +23,7 @@ from app.models.endpoints import DELIVERIES, ENDPOINTS
 from app.models.events import EVENTS
 from app.models.slot_guard import sweep
 from app.services.base.context import Core, Rules
-from app.services.events import endpoints, feed
+from app.services.events import deliveries, endpoints, feed
 from app.services.events.delivery_rounds import Dispatcher
 from app.services.events.endpoints import NewEndpoint
 from app.services.events.outbox import event_id
@@ -149,7 +149,7 @@ def pushing(world: World) -> World:
 def add(core: Core, receiver: Receiver, name: str = "game", *types: EventType) -> str:
     """An endpoint there; its secret."""
     wanted = NewEndpoint(name, receiver.url, types, endpoints.BY_API, "backend:test")
-    core.whole.transact(lambda tx: endpoints.add_endpoint(tx, wanted))
+    core.house.transact(lambda tx: endpoints.add_endpoint(tx, wanted))
     return secret_of(core, name)
 
 
@@ -178,6 +178,12 @@ def tell(core: Core, user: str, number: int, kind: EventType = EventType.COINS_C
     core.whole.transact(lambda tx: tx.execute(insert(EVENTS).values(row)))
     feed.place_events(core)
     return new
+
+
+def plan(core: Core) -> int:
+    """Plan what is new for the endpoint; how many events these were."""
+    row = endpoint(core)
+    return sum(core.guarded(lambda place: deliveries.plan_deliveries(place, row)).values())
 
 
 def deliveries_of(core: Core, user: str | None = None) -> list[Any]:

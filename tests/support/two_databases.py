@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import sessionmaker
 
 from app.domain.numbers import SLOTS
-from app.services.base.databases import SeveralDatabases
+from app.services.base.databases import SharedSlots
 from app.services.base.transaction import Sessions
+from tests.support.whole_by_hand import HandEngine
 
 HALF = SLOTS // 2
 
 
-@dataclass(frozen=True)
-class TwoDatabases:
+def two_databases(home: Sessions, second: Sessions) -> SharedSlots:
     """The first has the lower half of the slots, and all that is at home."""
+    return by_hand(SharedSlots([home, second], [slot // HALF for slot in range(SLOTS)]))
 
-    home: Sessions
-    second: Sessions
 
-    @property
-    def all(self) -> tuple[Sessions, ...]:
-        return (self.home, self.second)
-
-    @property
-    def whole(self) -> Sessions:
-        raise SeveralDatabases
-
-    def of_slot(self, slot: int) -> Sessions:
-        return self.home if slot < HALF else self.second
+def by_hand(shared: SharedSlots) -> SharedSlots:
+    """What tests themselves read and write by `whole` goes where the rows lie."""
+    real: Any = shared.whole.kw["bind"]
+    engine: Any = HandEngine(real.engines, real.number_of_slot)
+    shared.whole = sessionmaker(engine)
+    return shared

@@ -23,14 +23,15 @@ from app.services.audit import run
 from app.services.audit.ledger import AsOf
 from app.services.base.context import Core, ProviderClock, Rules
 from app.services.base.idempotency import keyed
-from app.services.base.transaction import Sessions, transact
+from app.services.base.transaction import Sessions
 from app.services.calls import payment_starts
 from app.services.intake import notifications
+from app.services.ledger import expiry as ledger_expiry
 from app.services.payments import orders, payment_rows
 from app.services.payments.orders import NewOrder, OrderView, PayBy
 from plugins.sandbox import plugin
 from plugins.sandbox.simulator import Simulator, SimulatorConfig, create_simulator
-from tests.support.databases import one_database
+from tests.support.databases import databases_of
 
 SECRET = "a shared secret of the tests, long enough"
 OTHER_SECRET = "another merchant's shared secret, long enough"
@@ -147,6 +148,12 @@ class World:
         )
         return int(self.core.whole.read(lambda s: s.execute(query, {"code": code, "asset": asset}).scalar_one()))
 
+    def expire_due(self) -> int:
+        """One round of what time does to the ledger; how many things were due."""
+        now, rules = self.core.clock.now(), self.core.rules.ledger
+        done = self.core.guarded(lambda place: ledger_expiry.expire_due(place.sessions, at=now, rules=rules))
+        return sum(done.values())
+
     def outcomes(self) -> list[tuple[str, str, str]]:
         """(kind, outcome, reason) of every fact, oldest first."""
         query = text("/* sweep: audit */ SELECT kind, outcome, reason FROM facts ORDER BY recorded_at, id")
@@ -177,13 +184,13 @@ def build_world(engine: Engine, sessions: Sessions, rules: Rules | None = None) 
         Tools(http=http, clock=ProviderClock(clock), keys=MemoryKeys(), live=False),
     )
     core = Core(
-        databases=one_database(sessions),
+        databases=databases_of(sessions),
         registry=Registry({"sandbox": ProviderAccount("sandbox", "sandbox", False, provider)}),
         numbers=NumberSource(lambda: int(clock.now().timestamp() * 1000)),
         clock=clock,
         rules=rules or Rules(),
         public_url="https://pay.test",
     )
-    transact(sessions, lambda session: import_products(session, parse_catalogue(CATALOGUE), clock.now()))
+    import_products(core, parse_catalogue(CATALOGUE))
     world = World(core, clock, app.extensions["sandbox"], http, app)
     return world

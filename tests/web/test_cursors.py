@@ -49,7 +49,7 @@ def test_a_cursor_that_is_ahead_of_the_feed_is_refused(backend: ApiClient, world
     last = backend.get("/v1/events").get_json()
     assert len(last["events"]) == 2
     assert backend.get("/v1/events", after=last["next"]).get_json() == {**last, "events": []}
-    wrong = feed.cursor_at(feed.position_of(last["next"]) + ahead)
+    wrong = feed.cursor_at(*(position + ahead for position in feed.positions_of(last["next"], 2)))
     endpoint = {"name": "game", "url": "https://93.184.216.34/events", "after": wrong}
     for refused in (
         backend.get("/v1/events", after=wrong),

@@ -39,7 +39,7 @@ VERBS = frozenset(
     )
 )
 """What an operation may begin with: the name of its view says it. `show_…` is `read…`."""
-NOT_OF_AN_OPERATION = frozenset({"method_not_allowed", "schema_outdated", "batch_not_applied"})
+NOT_OF_AN_OPERATION = frozenset({"method_not_allowed", "schema_outdated", "slot_map_outdated", "batch_not_applied"})
 """Answered before an operation is chosen, by /health/ready, or as a part of an answer with 200."""
 RATES = {"RateLimit-Policy", "RateLimit", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}
 MODELS = "describe it in its `Field(description=…, examples=[…])`, or use a type of app/web/fields.py"

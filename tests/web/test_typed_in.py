@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import pytest
@@ -72,15 +71,13 @@ def test_an_asset_that_nothing_grants_is_refused_and_leaves_no_trace(backend: Ap
 def test_an_asset_of_a_product_imported_a_moment_ago_is_one_at_once(backend: ApiClient, world: World) -> None:
     assert backend.post("/v1/grants", _grant()).status_code == 201
     assert backend.post("/v1/grants", _grant(asset="gem"), key="g").status_code == 409
-    now = world.clock.now()
-    world.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(CATALOGUE + GEM), now))
+    import_products(world.core, parse_catalogue(CATALOGUE + GEM))
     assert backend.post("/v1/grants", _grant(asset="gem"), key="g").status_code == 201, "the refusal is not kept"
 
 
 def test_an_asset_of_a_product_that_is_no_longer_for_sale_is_still_one(world: World, engine: Engine) -> None:
-    now = world.clock.now()
     for catalogue in map(parse_catalogue, (CATALOGUE + GEM, CATALOGUE)):
-        world.core.whole.transact(partial(import_products, catalogue=catalogue, now=now))
+        import_products(world.core, catalogue)
     backend = ApiClient(build_client(world, engine), BACKEND_KEY)
     assert backend.post("/v1/grants", _grant(asset="gem")).status_code == 201
 

@@ -35,7 +35,7 @@ from app.services.facts.waiting_refunds import look_at_waiting_refunds
 from app.services.intake.notifications import receive_notification
 from app.services.payments.expiry import ANY_OVER, expire_due_orders
 from app.worker import QUEUES
-from tests.support.databases import one_database, sessions_for
+from tests.support.databases import databases_of, sessions_for
 from tests.support.faults import Fuse, fused_engine
 
 ACCOUNT = "till"
@@ -115,7 +115,7 @@ class Till:
         self._engine = fused_engine(url, self._fuse)
         self.is_up = True
         self.core = Core(
-            databases=one_database(sessions_for(self._engine)),
+            databases=databases_of(sessions_for(self._engine)),
             registry=Registry({}),
             numbers=NumberSource(lambda: int(self.clock.now().timestamp() * 1000)),
             clock=self.clock,
@@ -123,7 +123,7 @@ class Till:
             public_url="https://pay.test",
         )
         parsed = parse_catalogue(catalogue)
-        self.core.whole.transact(lambda tx: import_products(tx, parsed, start))
+        import_products(self.core, parsed)
 
     def serve(
         self,
@@ -158,7 +158,7 @@ class Till:
         numbers = NumberSource(lambda: int(self.clock.now().timestamp() * 1000))
         return replace(
             self.core,
-            databases=one_database(sessions_for(self._engine)),
+            databases=databases_of(sessions_for(self._engine)),
             registry=Registry(accounts),
             numbers=numbers,
         )

@@ -1,13 +1,15 @@
 """Holds callers to their caps, in the transaction that moves the coins or the money.
 
 What a caller has moved in a day is one row: raising it is the last statement of the transaction, and a conditional one.
-So requests at the same time are counted one by one, and what is rolled back was never counted. A caller without a cap
-for the day costs no statement.
+So requests at the same time are counted one by one, and what is rolled back was never counted; but where the row lies
+in another database than the coins, it is committed first, and a call that fails at its own commit stays counted: the
+cap errs on the safe side. A caller without a cap for the day costs no statement.
 """
 
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -53,16 +55,17 @@ def count(tx: Tx, caps: CallerCaps, verb: str, unit: str, environment: str, amou
     zone = tx.core.rules.ledger.zone
     day = periods(tx.now, zone).day
     key = dict(zip(_KEY, (caps.caller, verb, unit, environment, day), strict=True))
-    if not _raised(tx, key, amount, cap.per_day):
-        used = tx.scalar(_USED, {f"p_{name}": value for name, value in key.items()}) or 0
+    used = tx.at_home(partial(_raise, key=key, amount=amount, most=cap.per_day))
+    if used is not None:
         wait = math.ceil((start_us(day + 1, zone) - microseconds(tx.now)) / 1_000_000)
         raise OverDayCap(about=verb, unit=unit, amount=amount, cap=cap.per_day, used=used, retry_after=max(1, wait))
 
 
-def _raised(tx: Tx, key: dict[str, Any], amount: int, most: int) -> bool:
-    """Whether so much more fits into the day; then it is counted. Waits for whoever is counting there just now."""
-    if amount > most:
-        return False
-    return insert_or_change(
-        tx, _DAYS, {**key, "used": amount}, lambda new: {"used": _d.used + new.used}, _d.used <= most - amount
-    )
+def _raise(tx: Tx, *, key: dict[str, Any], amount: int, most: int) -> int | None:
+    """None if so much more fits into the day: then it is counted. Else what is used. Waits for whoever is counting
+    there just now."""
+    row = {**key, "used": amount}
+    fits = _d.used <= most - amount
+    if amount <= most and insert_or_change(tx, _DAYS, row, lambda new: {"used": _d.used + new.used}, fits):
+        return None
+    return tx.scalar(_USED, {f"p_{name}": value for name, value in key.items()}) or 0

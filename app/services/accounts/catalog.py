@@ -6,6 +6,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import (
@@ -27,7 +28,7 @@ from app.domain.periods import parse_length
 from app.models.base import AnyRow
 from app.models.bills import BillReading
 from app.models.catalogue import Product
-from app.services.base.context import Tx
+from app.services.base.context import Core, Tx
 from app.services.base.errors import NoPrice, UnknownProduct
 from app.services.base.upsert import insert_if_new
 from app.setting_faults import sentences
@@ -183,22 +184,34 @@ def parse_catalogue(text: str) -> CatalogueFile:
         raise BadCatalogue("; ".join(sentences(error, CatalogueFile, whole="file"))) from None
 
 
-def import_products(tx: Tx, catalogue: CatalogueFile, now: datetime) -> dict[str, int]:
-    """Make the catalogue what the file says: `{added, changed, unchanged, retired}`.
+def import_products(core: Core, catalogue: CatalogueFile) -> dict[str, int]:
+    """Make the catalogue what the file says, in every database: `{added, changed, unchanged, retired}`.
 
-    Products that the file no longer names are kept, inactive: orders and store purchases of them may still come.
+    Products that the file no longer names are kept, inactive: orders and store purchases of them may still come. Home
+    comes last, so that no product is shown that another database does not know. A repeat does what is left.
     """
-    known = {row.sku: row for row in tx.execute(select(*_p))}
-    counts = {"added": 0, "changed": 0, "unchanged": 0, "retired": 0}
-    for entry in catalogue.products:
-        counts[_import_one(tx, entry.row(now), known.pop(entry.sku, None))] += 1
-    for row in known.values():
-        if row.active:
-            tx.execute(update(Product).where(_p.sku == row.sku).values(active=False, updated_at=now))
-            counts["retired"] += 1
+    for place in core.everywhere()[1:]:
+        place.transact(partial(_import, catalogue=catalogue))
+    return core.home.transact(partial(_import_at_home, catalogue=catalogue))
+
+
+def _import_at_home(tx: Tx, *, catalogue: CatalogueFile) -> dict[str, int]:
+    counts = _import(tx, catalogue=catalogue)
     if counts["added"] or counts["changed"]:
         # Other products of a store may be ours now: what it keeps of them is added up anew.
         tx.execute(update(BillReading).where(_r.side == BillSide.PROCEEDS).values(booked_at=None))
+    return counts
+
+
+def _import(tx: Tx, *, catalogue: CatalogueFile) -> dict[str, int]:
+    known = {row.sku: row for row in tx.execute(select(*_p))}
+    counts = {"added": 0, "changed": 0, "unchanged": 0, "retired": 0}
+    for entry in catalogue.products:
+        counts[_import_one(tx, entry.row(tx.now), known.pop(entry.sku, None))] += 1
+    for row in known.values():
+        if row.active:
+            tx.execute(update(Product).where(_p.sku == row.sku).values(active=False, updated_at=tx.now))
+            counts["retired"] += 1
     return counts
 
 

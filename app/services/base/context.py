@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
+from itertools import chain
+from typing import Protocol, TypeVar
 
-from sqlalchemy import Connection
+import structlog
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.domain.charging import ChargingRules
 from app.domain.chart import FinanceRules
@@ -31,6 +35,8 @@ from app.services.base.replica import Replica
 from app.services.base.transaction import Sessions, Transaction, alone, read, transact
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+_log = structlog.get_logger(__name__)
 
 
 class SystemClock:
@@ -160,14 +166,47 @@ class Core:
         return Place(self, self.databases.home)
 
     @property
+    def house(self) -> Place:
+        """Home, for transactions that book in the slot of the house (`HOUSE_SLOT`) what lies at home."""
+        return Place(self, self.databases.house)
+
+    @property
     def whole(self) -> Place:
-        """The one database, for transactions that need all slots, or a slot and what lies at home, together. Raises
-        SeveralDatabases where the slots are shared: what asks for this has no road there yet."""
+        """All databases as one, for what needs all slots, or all slots and what lies at home, together. Where several
+        databases share the slots, only what lies at home can be changed here (`base.whole`)."""
         return Place(self, self.databases.whole)
 
     def everywhere(self) -> tuple[Place, ...]:
         """Every database, home first: for sweeps over all slots."""
-        return tuple(Place(self, sessions) for sessions in self.databases.all)
+        return tuple(Place(self, sessions, number) for number, sessions in enumerate(self.databases.all))
+
+    def guarded(self, work: Callable[[Place], T], *, places: Sequence[Place] | None = None) -> dict[int, T]:
+        """What `work` gives for every database (or for these), by the number of the database. One that does not answer
+        is logged and left out: the users of the others do not wait for it. Where none answers the error is raised."""
+        done: dict[int, T] = {}
+        failed: Exception | None = None
+        for place in self.everywhere() if places is None else places:
+            try:
+                done[place.number] = work(place)
+            except (OperationalError, InterfaceError, PoolTimeout) as error:
+                failed = error
+                if len(self.databases.all) > 1:
+                    _log.error("database_left_out", database=place.number, error=type(error).__name__)
+        if failed is not None and not done:
+            raise failed
+        return done
+
+    def rows_everywhere(self, read: Callable[[Tx], Sequence[T]]) -> list[T]:
+        """The rows of every database that answers, home's first."""
+        return list(chain.from_iterable(self.guarded(lambda place: place.read(read)).values()))
+
+    def by_database(self, items: Iterable[T], slot_of: Callable[[T], int]) -> list[tuple[Place, list[T]]]:
+        """The items that lie in each database, in their order; databases without any are left out."""
+        found: dict[int, list[T]] = {}
+        for item in items:
+            found.setdefault(self.databases.number_of(slot_of(item)), []).append(item)
+        places = self.everywhere()
+        return [(places[number], found[number]) for number in sorted(found)]
 
     def for_reports(self) -> Core:
         """The service as reports see it: it only reads, and may be behind. Not for what somebody decides by, nor for
@@ -184,6 +223,12 @@ class Place:
 
     core: Core
     sessions: Sessions
+    number: int = 0
+    """Among the databases of `everywhere`."""
+
+    def holds(self, slot: int) -> bool:
+        """Whether the rows of this slot lie here."""
+        return self.core.databases.number_of(slot) == self.number
 
     def transact(self, work: Callable[[Tx], T]) -> T:
         """Run `work` in one transaction and commit it (`base.transaction.transact` says what is promised)."""
@@ -210,6 +255,25 @@ class Tx(Transaction):
         super().__init__(connection)
         self.core = core
         self.now = core.clock.now()
+
+    def at_home(self, work: Callable[[Tx], T]) -> T:
+        """Run `work` on what lies at home: in this transaction where that is in its database, else in one of its own,
+        which is committed before this one. Call it last, for what may be there though this transaction is undone."""
+        home: Engine = self.core.databases.home.kw["bind"]
+        return work(self) if self.connection().engine.pool is home.pool else self.core.home.transact(work)
+
+    def here_and_elsewhere(self, work: OfDatabase[T]) -> list[T]:
+        """Run `work` in this transaction, which is one at home, and in every other database in a transaction of its
+        own, which is committed before this one; it gets the number of the database, too. Safe to repeat if `work`
+        is."""
+        others = [place.transact(partial(work, number=place.number)) for place in self.core.everywhere()[1:]]
+        return [work(self, number=0), *others]
+
+
+class OfDatabase(Protocol[T_co]):
+    """Work that is done in each of several databases."""
+
+    def __call__(self, tx: Tx, *, number: int) -> T_co: ...
 
 
 def environment_of(live: bool) -> str:

@@ -1,23 +1,19 @@
 """Which database holds what: one for all, or several that share the slots.
 
 User data lies by its slot, claims of store purchases by the hash of their own reference in the same map, and all that
-belongs to no user lies in the first database, which is called home.
+belongs to no user lies in the first database, which is called home. So does the slot of the house (`HOUSE_SLOT`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+
+from sqlalchemy.orm import sessionmaker
 
 from app.services.base.transaction import Sessions
-
-
-class SeveralDatabases(RuntimeError):
-    """This is not done yet where several databases share the slots."""
-
-    def __init__(self) -> None:
-        super().__init__("not possible while several databases share the slots")
+from app.services.base.whole import WholeEngine
 
 
 class Databases(Protocol):
@@ -28,15 +24,22 @@ class Databases(Protocol):
         """Where everything lies that belongs to no user."""
 
     @property
+    def house(self) -> Sessions:
+        """Home, for transactions that touch the slot of the house besides."""
+
+    @property
     def all(self) -> Sequence[Sessions]:
         """Each database once, home first."""
 
     @property
     def whole(self) -> Sessions:
-        """The only database. Raises SeveralDatabases where there are more."""
+        """All of them read as one; only what lies at home can be changed here (`base.whole`)."""
 
     def of_slot(self, slot: int) -> Sessions:
         """Where the rows of this slot lie."""
+
+    def number_of(self, slot: int) -> int:
+        """Which of `all` that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,10 @@ class OneDatabase:
     """One database for everything."""
 
     home: Sessions
+
+    @property
+    def house(self) -> Sessions:
+        return self.home
 
     @property
     def all(self) -> tuple[Sessions, ...]:
@@ -56,3 +63,24 @@ class OneDatabase:
     def of_slot(self, slot: int) -> Sessions:
         del slot
         return self.home
+
+    def number_of(self, slot: int) -> int:
+        del slot
+        return 0
+
+
+class SharedSlots:
+    """Several databases, the first of them home. `numbers` says for each slot which of them has it."""
+
+    def __init__(self, databases: Sequence[Sessions], numbers: Sequence[int]) -> None:
+        self.all = tuple(databases)
+        self.home = self.house = self.all[0]
+        self._numbers = tuple(numbers)
+        engines: Any = WholeEngine([each.kw["bind"] for each in self.all], self._numbers.__getitem__)
+        self.whole = sessionmaker(engines)
+
+    def of_slot(self, slot: int) -> Sessions:
+        return self.all[self._numbers[slot]]
+
+    def number_of(self, slot: int) -> int:
+        return self._numbers[slot]

@@ -29,6 +29,7 @@ from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import LargeBinary
 
 from app.models import slot_guard, slot_watch
+from app.services.base.whole import WholeConnection
 
 Row = tuple[Any, ...]
 Values = Mapping[str, Any]
@@ -138,6 +139,9 @@ class Sent:
     values: list[Any] | dict[str, Any]
     rows: list[Row] = field(default_factory=list)
     count: int = 0
+
+    def named_values(self) -> Values:
+        return self.values if isinstance(self.values, dict) else dict(zip(self.text.names, self.values, strict=True))
 
 
 class Sendable:
@@ -302,9 +306,13 @@ def write_rows(session: Connected, moves: Sequence[Move]) -> None:
         flight.land()
 
 
-def _run(connection: Connection, sent: Sequence[Sent]) -> None:
+def _run(connection: Connection | WholeConnection, sent: Sequence[Sent]) -> None:
     """Send these and take their answers. The driver's errors come out as SQLAlchemy's, so that `transact` knows what to
     do with them."""
+    if isinstance(connection, WholeConnection):
+        for part in sent:
+            _run(connection.part_of(part.text.sql, part.named_values()), [part])
+        return
     driver: Any = connection.connection.driver_connection
     if getattr(connection.dialect, "watches_slots", False):
         for part in sent:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from functools import partial
-from itertools import chain
 from typing import Any
 
 import structlog
@@ -79,8 +78,7 @@ def delete_old_calls(core: Core) -> int:
     """
     before = number_at(core.clock.now() - timedelta(days=core.rules.call_days))
     old = select(_c.slot).where(_c.id < before)
-    used = [place.read(lambda tx: used_slots(tx, "old_calls", old, most=SLOTS_AT_ONCE)) for place in core.everywhere()]
-    slots = chain.from_iterable(used)
+    slots = core.rows_everywhere(lambda tx: used_slots(tx, "old_calls", old, most=SLOTS_AT_ONCE))
     deleted = sum(core.at(slot).transact(partial(_delete, slot=slot, before=before)) for slot in slots)
     if deleted:
         _log.info("old_calls_deleted", calls=deleted)

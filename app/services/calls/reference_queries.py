@@ -14,7 +14,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import chain
 from typing import Any
 
 import structlog
@@ -290,10 +289,7 @@ def _set_next(core: Core, row: AnyRow, moment: datetime | None) -> None:
 def delete_old_questions(core: Core, limit: int) -> int:
     """Delete questions that ended as long ago as the installation wants, at most `limit`; how many."""
     before = core.clock.now() - timedelta(days=core.rules.question_days)
-    old = [
-        place.read(lambda tx: list(tx.scalars(_OLD.limit(limit), {"before": before}))) for place in core.everywhere()
-    ]
-    numbers = list(chain.from_iterable(old))
+    numbers = core.rows_everywhere(lambda tx: list(tx.scalars(_OLD.limit(limit), {"before": before})))
     for number in numbers:
         where = {"at_slot": slot_of_number(number), "at_id": number, "before": before}
         core.of_number(number).transact(partial(Tx.execute, statement=_DELETE, values=where))

@@ -56,14 +56,14 @@ def match_differences(core: Core, number: int, other: int, reason: str, *, actor
     text = storable_text(reason, LONGEST_DIFFERENCE_NOTE)
     if not text.strip():
         raise NotDone("a match needs a reason")
-    return core.whole.transact(lambda tx: _match(tx, number, other, text, actor))
+    return core.house.transact(lambda tx: _match(tx, number, other, text, actor))
 
 
 def reopen_difference(core: Core, number: int, reason: str, *, actor: str) -> AnyRow:
     """A person takes back that nothing is left to be done, or that two are one: then both are open again. Raises
     NotFound, NotDone."""
     text = storable_text(reason, LONGEST_DIFFERENCE_NOTE)
-    return core.whole.transact(lambda tx: _reopen(tx, number, text, actor))
+    return core.house.transact(lambda tx: _reopen(tx, number, text, actor))
 
 
 def _match(tx: Tx, number: int, other: int, reason: str, actor: str) -> tuple[AnyRow, AnyRow]:

@@ -16,6 +16,7 @@ from app.domain.settling import Moved
 from app.models.base import AnyRow
 from app.models.bills import BILL_LINES, BILL_READINGS
 from app.services.base.context import Tx
+from app.services.base.whole import one_order
 from app.services.bills.counted_lines import THAT_COUNTS, LinesOf, counted_lines, payment_number
 
 TOLD_AT_ONCE = 5_000
@@ -94,7 +95,7 @@ def balances_of(tx: Tx, account: str, reading_id: int) -> Iterator[Moved]:
 
 def _in_order(tx: Tx, wanted: Select[tuple[object, ...]], told: Subquery) -> Select[tuple[object, ...]]:
     theirs = func.coalesce(told.c.theirs, "")
-    return wanted.order_by(theirs.collate("C") if tx.connection().dialect.name == "postgresql" else theirs)
+    return wanted.order_by(one_order(tx.connection(), theirs))
 
 
 def _told(told: Subquery) -> Select[tuple[object, ...]]:

@@ -34,14 +34,14 @@ def propose_write_off(core: Core, number: int, reason: str, *, actor: str) -> An
     if not text.strip():
         raise NotDone("a write-off needs a reason")
     values = {"state": IN_WORK, "written_off_by": name, "note": text}
-    return core.whole.transact(
+    return core.house.transact(
         lambda tx: change_difference(tx, unsettled_difference(tx, number), name, "write_off_proposed", text, **values)
     )
 
 
 def confirm_write_off(core: Core, number: int, *, actor: str) -> AnyRow:
     """Book it, because a second person agrees. Raises NotFound, NotDone."""
-    return core.whole.transact(partial(_confirm, number=number, actor=actor))
+    return core.house.transact(partial(_confirm, number=number, actor=actor))
 
 
 def _confirm(tx: Tx, *, number: int, actor: str) -> AnyRow:

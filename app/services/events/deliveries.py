@@ -8,7 +8,7 @@ A delivery is open while it has a moment (`next_at`). It may be sent when no ear
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
@@ -22,15 +22,15 @@ from sqlalchemy.exc import IntegrityError
 from app.domain.delivery_schedule import DELIVERY_LEASE_SECONDS
 from app.domain.numbers import slot_of_uuid
 from app.models.base import AnyRow
-from app.models.endpoints import DELIVERIES, ENDPOINTS
+from app.models.endpoints import DELIVERIES, ENDPOINTS, POSITIONS
 from app.models.events import EVENTS, FEEDS
 from app.models.slot_guard import sweep
-from app.services.base.context import Core, Tx
+from app.services.base.context import Core, Place, Tx
 from app.services.base.errors import DomainError, NotFound
 from app.services.base.leases import LeaseQueue
 from app.services.base.sanitize import problem_text
 from app.services.base.statements import RowInsert
-from app.services.base.upsert import NumberTaken
+from app.services.base.upsert import NumberTaken, insert_if_new
 from app.services.events.endpoints import find_endpoint
 from app.services.events.feed import FEED
 
@@ -40,26 +40,29 @@ MOST_LISTED = 200
 WAITING, FAILED, DONE, GIVEN_UP = "waiting", "failed", "done", "given_up"
 DEFERRED = timedelta(minutes=5)
 """What is blocked is put off for so long at a time: not for as long as what blocks it, which may end at any moment."""
+ASLEEP = timedelta(minutes=1)
+"""So long nobody looks for work of an endpoint that is paused or gone."""
+STILL_WRITTEN = timedelta(hours=1)
+"""A round that began before an endpoint was removed may write deliveries for so long."""
 STATUSES = (WAITING, FAILED, DONE, GIVEN_UP)
 LEASES = LeaseQueue(DELIVERIES, "next_at", "deliveries", counts="attempts", lease_seconds=DELIVERY_LEASE_SECONDS)
-_d, _e, _v, _n = DELIVERIES.c, ENDPOINTS.c, EVENTS.c, FEEDS.c
+_d, _e, _q, _v, _n = DELIVERIES.c, ENDPOINTS.c, POSITIONS.c, EVENTS.c, FEEDS.c
 _earlier = DELIVERIES.alias("earlier")
 _log = structlog.get_logger(__name__)
 _PLACED = select(func.coalesce(func.max(_n.placed), 0)).where(_n.name == FEED).scalar_subquery()
-_ANY_OPEN = exists().where(_d.endpoint_id == _e.id, _d.next_at <= bindparam("now"))
-_AWAKE = (_e.removed_at.is_(None), _e.paused_at.is_(None))
+_ANY_OPEN = exists().where(_d.endpoint_id == _q.endpoint_id, _d.next_at <= bindparam("now"))
 ANY_DELIVERY_DUE = (
-    select(_e.id)
+    select(_q.endpoint_id)
     .prefix_with(sweep("deliveries"))
     .where(
-        *_AWAKE,
-        or_(_e.probe_at.is_(None), _e.probe_at <= bindparam("now")),
-        or_(_e.planned < _PLACED, _ANY_OPEN),
+        or_(_q.rests_until.is_(None), _q.rests_until <= bindparam("now")),
+        or_(_q.planned < _PLACED, _ANY_OPEN),
     )
     .exists()
 )
 """Whether anything can be planned or sent at the moment `now`."""
-_ACTIVE = select(ENDPOINTS, _PLACED.label("placed")).where(*_AWAKE).order_by(_e.name)
+_ACTIVE = select(ENDPOINTS).where(_e.removed_at.is_(None), _e.paused_at.is_(None)).order_by(_e.name)
+_POSITION = select(_q.planned, _PLACED.label("placed")).where(_q.endpoint_id == bindparam("endpoint"))
 _HEADS = (
     select(_d.id)
     .prefix_with(sweep("deliveries"))
@@ -124,7 +127,7 @@ class DeliveryEnded(DomainError):
 
 
 def active_endpoints(tx: Tx) -> Sequence[AnyRow]:
-    """Those that are neither paused nor removed, each with the newest position of the feed (`placed`)."""
+    """Those that are neither paused nor removed."""
     return tx.execute(_ACTIVE).all()
 
 
@@ -132,36 +135,70 @@ def active_endpoint(tx: Tx, number: int) -> AnyRow | None:
     return tx.execute(_ACTIVE.where(_e.id == number)).one_or_none()
 
 
-def plan_deliveries(core: Core, number: int) -> int:
-    """Write deliveries for what the endpoint has not seen of the feed, a page of it; how many events these were.
+def plan_deliveries(place: Place, endpoint: AnyRow) -> int:
+    """Write deliveries for what the endpoint has not seen of the feed of this database, a page of it; how many events
+    these were.
 
     A position that a person has set back (`resend_since`) opens again what had ended.
     """
+    if not place.read(partial(_is_behind, number=endpoint.id)):
+        return 0
 
     def work(tx: Tx) -> int:
         tx.of_several_slots("events")
-        endpoint = tx.execute(_ACTIVE.where(_e.id == number).with_for_update(of=ENDPOINTS)).one_or_none()
-        if endpoint is None:
-            return 0
-        wanted = select(*_READ).prefix_with(sweep("events")).where(_v.position > endpoint.planned)
+        insert_if_new(tx, POSITIONS, {"endpoint_id": endpoint.id, "planned": 0, "rests_until": None})
+        at = tx.execute(_POSITION.with_for_update(of=POSITIONS), {"endpoint": endpoint.id}).one()
+        wanted = select(*_READ).prefix_with(sweep("events")).where(_v.position > at.planned)
         found = tx.execute(wanted.order_by(_v.position).limit(PLANNED_AT_ONCE)).all()
-        last = found[-1].position if found else endpoint.placed
-        if last <= endpoint.planned:
+        last = found[-1].position if found else at.placed
+        if last <= at.planned:
             return 0
         rows = [_new(tx, endpoint.id, row) for row in found if not endpoint.types or row.type in endpoint.types]
         _insert(tx, _PLAN, rows)
-        tx.execute(update(ENDPOINTS).where(_e.id == endpoint.id).values(planned=last))
-        _warn_of_gap(tx, endpoint)
+        tx.execute(update(POSITIONS).where(_q.endpoint_id == endpoint.id).values(planned=last))
+        _warn_of_gap(tx, endpoint, at.planned)
         return len(found)
 
-    return core.whole.transact(work)
+    return place.transact(work)
 
 
-def _warn_of_gap(tx: Tx, endpoint: AnyRow) -> None:
+def _is_behind(tx: Tx, *, number: int) -> bool:
+    at = tx.execute(_POSITION, {"endpoint": number}).one_or_none()
+    return at is None or at.planned < at.placed
+
+
+def let_rest(place: Place, awake: Mapping[int, datetime | None]) -> None:
+    """Have nobody look for work of endpoints that are not awake, or before the moment when one that is down is tried:
+    `awake` has that moment by endpoint, None where there is none."""
+
+    def changes(tx: Tx) -> dict[int, datetime | None]:
+        found = {}
+        for row in tx.execute(select(POSITIONS)):
+            rests = row.rests_until if row.rests_until is not None and row.rests_until > tx.now else None
+            wanted = awake.get(row.endpoint_id, rests or tx.now + ASLEEP)
+            if (wanted if wanted is not None and wanted > tx.now else None) != rests:
+                found[row.endpoint_id] = wanted
+        return found
+
+    def change(tx: Tx, found: Mapping[int, datetime | None]) -> None:
+        for number, until in found.items():
+            tx.execute(update(POSITIONS).where(_q.endpoint_id == number).values(rests_until=until))
+
+    if found := place.read(changes):
+        place.transact(partial(change, found=found))
+
+
+def end_rest(tx: Tx, endpoint: int) -> None:
+    """Let work of that endpoint be looked for in this database."""
+    mine = (_q.endpoint_id == endpoint, _q.rests_until.is_not(None))
+    tx.execute(update(POSITIONS).where(*mine).values(rests_until=None))
+
+
+def _warn_of_gap(tx: Tx, endpoint: AnyRow, planned: int) -> None:
     """An endpoint that was paused for longer than events are kept has missed some: a person has to know."""
     deleted = tx.scalar(select(func.max(_n.deleted)).where(_n.name == FEED)) or 0
-    if endpoint.planned < deleted:
-        _log.error("events_not_kept", endpoint=endpoint.name, after=endpoint.planned, kept_after=deleted)
+    if planned < deleted:
+        _log.error("events_not_kept", endpoint=endpoint.name, after=planned, kept_after=deleted)
 
 
 def _new(tx: Tx, endpoint_id: int, event: AnyRow) -> dict[str, Any]:
@@ -192,17 +229,16 @@ def _insert(tx: Tx, statement: RowInsert, rows: Sequence[dict[str, Any]]) -> Non
         raise NumberTaken from None
 
 
-def due_deliveries(core: Core, endpoint_id: int, limit: int) -> list[int]:
+def due_deliveries(place: Place, endpoint_id: int, limit: int) -> list[int]:
     """Numbers of what may be sent now: for each user the first that is open, if its moment is here."""
-    values = {"endpoint": endpoint_id, "now": core.clock.now(), "most": limit}
-    return core.whole.read(lambda tx: list(tx.scalars(_HEADS, values)))
+    values = {"endpoint": endpoint_id, "most": limit}
+    return place.read(lambda tx: list(tx.scalars(_HEADS, {**values, "now": tx.now})))
 
 
-def defer_blocked(core: Core, endpoint_id: int) -> None:
+def defer_blocked(place: Place, endpoint_id: int) -> None:
     """Put off what cannot be sent because an earlier one of its user has failed and rests: else every look for what is
     due would go through all of it. Whoever ends the earlier one wakes the others (`wake_user`)."""
-    now = core.clock.now()
-    core.whole.transact(lambda tx: tx.execute(_DEFER, {"endpoint": endpoint_id, "now": now, "until": now + DEFERRED}))
+    place.transact(lambda tx: tx.execute(_DEFER, {"endpoint": endpoint_id, "now": tx.now, "until": tx.now + DEFERRED}))
 
 
 def wake_user(tx: Tx, row: AnyRow) -> None:
@@ -221,23 +257,36 @@ def find_delivery(tx: Tx, endpoint_id: int, event_id: uuid.UUID) -> AnyRow:
 
 
 def list_deliveries(
-    tx: Tx, name: str, *, status: str | None, user_id: str | None, before: int | None, limit: int
-) -> Sequence[AnyRow]:
-    """Those of an endpoint, the newest events first, below the position `before`. Raises NotFound."""
-    wanted = select(DELIVERIES).prefix_with(sweep("deliveries")).where(_d.endpoint_id == find_endpoint(tx, name).id)
+    core: Core, name: str, *, status: str | None, user_id: str | None, before: int | None, limit: int
+) -> tuple[list[AnyRow], int | None]:
+    """Those of an endpoint, the newest events first, at most `limit`; and the `before` of the next page, None where the
+    list ends. Raises NotFound."""
+    endpoint = core.home.read(lambda tx: find_endpoint(tx, name))
+    wanted = select(DELIVERIES).prefix_with(sweep("deliveries")).where(_d.endpoint_id == endpoint.id)
     if status is not None:
         wanted = wanted.where(_d.status == status)
     if user_id is not None:
         wanted = wanted.where(_d.user_id == user_id)
-    if before is not None:
-        wanted = wanted.where(_d.position < before)
-    return tx.execute(wanted.order_by(_d.position.desc()).limit(min(limit, MOST_LISTED + 1))).all()
+    most = min(limit, MOST_LISTED) + 1
+    places = core.everywhere()
+
+    def newest(place: Place) -> Sequence[AnyRow]:
+        # Positions are given in each database: a place in the list is a position and the number of its database.
+        mine = wanted if before is None else wanted.where(_d.position < -(-(before - place.number) // len(places)))
+        return place.read(lambda tx: tx.execute(mine.order_by(_d.position.desc()).limit(most)).all())
+
+    def stands(one: tuple[int, AnyRow]) -> int:
+        return int(one[1].position) * len(places) + one[0]
+
+    found = [(number, row) for number, rows in core.guarded(newest).items() for row in rows]
+    found.sort(key=stands, reverse=True)
+    shown = found[: most - 1]
+    return [row for _, row in shown], stands(shown[-1]) if len(found) >= most else None
 
 
-def resend_event(tx: Tx, name: str, event_id: uuid.UUID) -> int:
+def resend_event(tx: Tx, endpoint: AnyRow, event_id: uuid.UUID) -> int:
     """Send an event there once more, or at last: whatever its delivery had come to, and whether or not its type is
     wanted. The delivery's number. Raises NotFound."""
-    endpoint = find_endpoint(tx, name)
     mine = (_v.slot == slot_of_uuid(event_id), _v.id == event_id, _v.position.is_not(None))
     event = tx.execute(select(*_READ).where(*mine)).one_or_none()
     if event is None:
@@ -251,9 +300,18 @@ def resend_event(tx: Tx, name: str, event_id: uuid.UUID) -> int:
 def resend_since(tx: Tx, name: str, since: datetime) -> int:
     """Send everything there again that happened at that moment or later; how many events of the feed these are.
 
-    Only the endpoint's position is set back. The worker goes on from there. Raises NotFound.
+    Only the endpoint's positions are set back. The worker goes on from there. Raises NotFound.
     """
     endpoint = find_endpoint(tx, name, lock=True)
+
+    def set_back(tx: Tx, *, number: int) -> int:
+        del number
+        return _set_back(tx, endpoint.id, since)
+
+    return sum(tx.here_and_elsewhere(set_back))
+
+
+def _set_back(tx: Tx, endpoint: int, since: datetime) -> int:
     first = (
         select(_v.position)
         .prefix_with(sweep("events"))
@@ -262,19 +320,20 @@ def resend_since(tx: Tx, name: str, since: datetime) -> int:
         .limit(1)
     )
     position = tx.scalar(first, {"since": since})
-    if position is None or position > endpoint.planned:
+    planned = tx.scalar(select(_q.planned).where(_q.endpoint_id == endpoint).with_for_update())
+    if position is None or planned is None or position > planned:
         return 0
-    tx.execute(update(ENDPOINTS).where(_e.id == endpoint.id).values(planned=position - 1))
-    return int(endpoint.planned - position + 1)
+    tx.execute(update(POSITIONS).where(_q.endpoint_id == endpoint).values(planned=position - 1))
+    return int(planned - position + 1)
 
 
-def give_up_delivery(tx: Tx, name: str, event_id: uuid.UUID, by: str) -> int:
+def give_up_delivery(tx: Tx, endpoint: AnyRow, event_id: uuid.UUID, by: str) -> int:
     """Send this event there no more, so that the next ones of its user are sent. The delivery's number. Raises
     NotFound, DeliveryEnded."""
-    row = find_delivery(tx, find_endpoint(tx, name).id, event_id)
+    row = find_delivery(tx, endpoint.id, event_id)
     if not end_delivery(tx, row, f"given up by {by}"):
         raise DeliveryEnded(event=str(event_id))
-    _log.info("delivery_given_up", endpoint=name, delivery=row.id, by=by)
+    _log.info("delivery_given_up", endpoint=endpoint.name, delivery=row.id, by=by)
     return int(row.id)
 
 
@@ -296,25 +355,35 @@ def find_event_of(tx: Tx, row: AnyRow) -> AnyRow | None:
 
 def delete_old_deliveries(core: Core, limit: int) -> int:
     """Delete ended deliveries of events that are not kept any more, and all of removed endpoints; how many. Slot by
-    slot, each in a transaction of its own; a removed endpoint goes when nothing of it is left."""
-    deleted, endpoints = core.whole.read(_deletable)
+    slot, each in a transaction of its own; a removed endpoint goes when nothing of it is left anywhere."""
+    endpoints = core.home.read(lambda tx: tx.execute(select(_e.id, _e.removed_at)).all())
+    done = core.guarded(partial(_delete_old_deliveries, endpoints=endpoints, limit=limit))
+    if len(done) == len(core.databases.all) and max(done.values()) < limit:
+        for endpoint in endpoints:
+            if _is_forgotten(core, endpoint):
+                core.home.transact(partial(_forget_endpoint, number=endpoint.id))
+    return sum(done.values())
+
+
+def _is_forgotten(core: Core, endpoint: AnyRow) -> bool:
+    """Whether nothing can be written for a removed endpoint any more by a round that began before."""
+    return endpoint.removed_at is not None and endpoint.removed_at <= core.clock.now() - STILL_WRITTEN
+
+
+def _delete_old_deliveries(place: Place, *, endpoints: Sequence[AnyRow], limit: int) -> int:
+    deleted = place.read(lambda tx: tx.scalar(select(func.max(_n.deleted)).where(_n.name == FEED)) or 0)
     done = 0
     for endpoint in endpoints:
-        over = core.whole.read(partial(_over, endpoint=endpoint, deleted=deleted, most=limit - done))
+        over = place.read(partial(_over, endpoint=endpoint, deleted=deleted, most=limit - done))
         for slot, rows in groupby(over, attrgetter("slot")):
-            core.at(slot).transact(partial(_delete, slot=slot, ids=[row.id for row in rows]))
+            place.core.at(slot).transact(partial(_delete, slot=slot, ids=[row.id for row in rows]))
         done += len(over)
         if done >= limit:
             break
-        if endpoint.removed_at is not None:
-            core.home.transact(partial(_forget_endpoint, number=endpoint.id))
+    gone = [endpoint.id for endpoint in endpoints if _is_forgotten(place.core, endpoint)]
+    if gone and done < limit:
+        place.transact(lambda tx: tx.execute(delete(POSITIONS).where(_q.endpoint_id.in_(gone))))
     return done
-
-
-def _deletable(tx: Tx) -> tuple[int, list[AnyRow]]:
-    """Up to which position events were deleted, and the endpoints."""
-    deleted = tx.scalar(select(func.max(_n.deleted)).where(_n.name == FEED)) or 0
-    return deleted, list(tx.execute(select(_e.id, _e.removed_at)))
 
 
 def _over(tx: Tx, *, endpoint: AnyRow, deleted: int, most: int) -> list[AnyRow]:

@@ -24,7 +24,7 @@ from app.domain.representations import plain
 from app.domain.webhook_signatures import signed_headers
 from app.models.base import AnyRow
 from app.models.endpoints import DELIVERIES
-from app.services.base.context import Core, Tx
+from app.services.base.context import Core, Place, Tx
 from app.services.base.sanitize import problem_text, storable_text
 from app.services.events import deliveries, endpoint_health, endpoints, feed
 from app.services.events.endpoint_client import KEPT_OF_ANSWER, Attempt, EndpointClient
@@ -68,7 +68,10 @@ class Dispatcher:
         if not self._has_settings:
             endpoints.follow_settings(self._core)
             self._has_settings = True
-        return self._core.home.read(deliveries.active_endpoints)
+        active = self._core.home.read(deliveries.active_endpoints)
+        awake = {row.id: row.probe_at for row in active}
+        self._core.guarded(lambda place: deliveries.let_rest(place, awake))
+        return active
 
     def _keep_on(self, number: int, name: str) -> None:
         try:
@@ -90,13 +93,22 @@ def send_due(core: Core, number: int, stop: threading.Event | None = None) -> in
     is_down = endpoint_health.is_down(row)
     if is_down and not endpoint_health.claim_probe(core, row):
         return 0
-    most, planned = 1 if is_down else ROUND, 0
-    due = deliveries.due_deliveries(core, number, most)
-    if len(due) < most and row.planned < row.placed:
-        planned = deliveries.plan_deliveries(core, number)
-        due = deliveries.due_deliveries(core, number, most)
-    if len(due) < most:
-        deliveries.defer_blocked(core, number)
+    most, planned, due = 1 if is_down else ROUND, 0, list[int]()
+
+    def look(place: Place) -> None:
+        nonlocal planned
+        wanted = most - len(due)
+        if wanted == 0:
+            return
+        found = deliveries.due_deliveries(place, number, wanted)
+        if len(found) < wanted and (new := deliveries.plan_deliveries(place, row)):
+            planned += new
+            found = deliveries.due_deliveries(place, number, wanted)
+        if len(found) < wanted:
+            deliveries.defer_blocked(place, number)
+        due.extend(found)
+
+    core.guarded(look)
     return planned + _send_all(core, row, due, stop)
 
 
@@ -183,6 +195,7 @@ class _Sending:
             if self._unwell:
                 self._unwell = False
                 endpoint_health.note_success(self._core, self._row)
+                self._core.guarded(lambda place: place.transact(lambda tx: deliveries.end_rest(tx, self._row.id)))
             return
         self._unwell = True
         now = self._core.clock.now()

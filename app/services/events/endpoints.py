@@ -1,7 +1,7 @@
 """Endpoints: where events are sent. Made by settings, by callers of the API, and by operators.
 
-An endpoint keeps the position in the feed up to which deliveries have been written for it. While it is paused nothing
-is written, and the position stays: what happened meanwhile is sent afterwards, in order.
+For each endpoint, each database keeps the position in its feed up to which deliveries have been written. While the
+endpoint is paused nothing is written, and the positions stay: what happened meanwhile is sent afterwards, in order.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -20,12 +21,13 @@ from app.domain.endpoints import MOST_ENDPOINTS, MOST_SECRETS, BadAddress, Decla
 from app.domain.event_types import EventType
 from app.domain.numbers import slot_of_reference
 from app.models.base import AnyRow
-from app.models.endpoints import DELIVERIES, ENDPOINTS
+from app.models.endpoints import DELIVERIES, ENDPOINTS, POSITIONS
+from app.models.events import FEEDS
 from app.models.slot_guard import sweep
 from app.services.base.context import Core, Tx
-from app.services.base.errors import AddressRefused, DomainError, NotFound
+from app.services.base.errors import AddressRefused, DomainError, NotACursor, NotFound
 from app.services.base.sanitize import problem_text
-from app.services.base.upsert import insert_numbered_if_new
+from app.services.base.upsert import insert_if_new, insert_numbered_if_new
 from app.services.events import feed
 
 FROM_SETTINGS, BY_API, BY_OPERATOR = "settings", "api", "operator"
@@ -33,7 +35,8 @@ FROM_SETTINGS, BY_API, BY_OPERATOR = "settings", "api", "operator"
 MOST_COUNTED = 1000
 """Open deliveries of an endpoint are counted up to this number."""
 NOT_NAMED = "the settings do not name it any more"
-_e, _d = ENDPOINTS.c, DELIVERIES.c
+_e, _d, _q = ENDPOINTS.c, DELIVERIES.c, POSITIONS.c
+_PLACED = select(func.coalesce(func.max(FEEDS.c.placed), 0)).where(FEEDS.c.name == feed.FEED).scalar_subquery()
 _THERE = select(ENDPOINTS).where(_e.removed_at.is_(None))
 _NAMED = _THERE.where(_e.name == bindparam("name"))
 _log = structlog.get_logger(__name__)
@@ -88,12 +91,11 @@ def add_endpoint(tx: Tx, wanted: NewEndpoint) -> int:
         url = checked_url(wanted.url, allow_private=tx.core.rules.push.allow_private)
     except BadAddress as error:
         raise AddressRefused(str(error), field="url") from None
-    planned = feed.newest_position(tx) if wanted.after is None else feed.known_position(tx, wanted.after)
     secrets = [{"secret": webhook_signatures.new_secret(), "until": None}]
-    return _insert(tx, wanted, url, planned, secrets)
+    return _insert(tx, wanted, url, secrets)
 
 
-def _insert(tx: Tx, wanted: NewEndpoint, url: str, planned: int, secrets: list[dict[str, Any]]) -> int:
+def _insert(tx: Tx, wanted: NewEndpoint, url: str, secrets: list[dict[str, Any]]) -> int:
     row = {
         "name": wanted.name,
         "url": url,
@@ -102,7 +104,6 @@ def _insert(tx: Tx, wanted: NewEndpoint, url: str, planned: int, secrets: list[d
         "origin": wanted.origin,
         "made_by": wanted.made_by,
         "made_at": tx.now,
-        "planned": planned,
         "failures": 0,
         "paused_why": "",
         "paused_by": "",
@@ -110,8 +111,20 @@ def _insert(tx: Tx, wanted: NewEndpoint, url: str, planned: int, secrets: list[d
     number = insert_numbered_if_new(tx, ENDPOINTS, tx.core.numbers, slot_of_reference(wanted.name), row)
     if number is None:
         raise EndpointExists(endpoint=wanted.name)  # another one was faster
+    known = len(tx.core.databases.all)
+    starts = None if wanted.after is None else feed.positions_of(wanted.after, known)
+    tx.here_and_elsewhere(partial(_begin, endpoint=number, starts=starts))
     _log.info("endpoint_added", endpoint=wanted.name, by=wanted.made_by, origin=wanted.origin)
     return number
+
+
+def _begin(tx: Tx, *, number: int, endpoint: int, starts: Sequence[int] | None) -> None:
+    """Where the endpoint begins in the feed of one database. Raises NotACursor for a position that is not given yet."""
+    newest = feed.newest_position(tx)
+    planned = newest if starts is None else starts[number]
+    if planned > newest:
+        raise NotACursor(field="after")
+    insert_if_new(tx, POSITIONS, {"endpoint_id": endpoint, "planned": planned, "rests_until": None})
 
 
 def rotate_secret(tx: Tx, name: str, overlap: timedelta) -> int:
@@ -148,15 +161,21 @@ def resume_endpoint(tx: Tx, name: str) -> int:
     row = find_endpoint(tx, name, lock=True)
     healthy = {"failures": 0, "failing_since": None, "probe_at": None}
     tx.execute(update(ENDPOINTS).where(_e.id == row.id).values(paused_at=None, paused_why="", paused_by="", **healthy))
-    # What had failed rests for up to a day, and what is behind it. Whoever resumes an endpoint has repaired it.
+    tx.here_and_elsewhere(partial(_wake, endpoint=row.id))
+    _log.info("endpoint_resumed", endpoint=name)
+    return int(row.id)
+
+
+def _wake(tx: Tx, *, number: int, endpoint: int) -> None:
+    """What had failed rests for up to a day, and what is behind it. Whoever resumes an endpoint has repaired it."""
+    del number
     tx.execute(
         update(DELIVERIES)
         .prefix_with(sweep("deliveries"))
-        .where(_d.endpoint_id == row.id, _d.next_at > tx.now)
+        .where(_d.endpoint_id == endpoint, _d.next_at > tx.now)
         .values(next_at=tx.now)
     )
-    _log.info("endpoint_resumed", endpoint=name)
-    return int(row.id)
+    tx.execute(update(POSITIONS).where(_q.endpoint_id == endpoint).values(rests_until=None))
 
 
 def remove_endpoint(tx: Tx, name: str) -> None:
@@ -200,14 +219,14 @@ def follow_settings(core: Core) -> None:
             if row.origin == FROM_SETTINGS and row.name not in declared:
                 _pause(tx, row.id, NOT_NAMED, FROM_SETTINGS)
 
-    core.home.transact(work)
+    core.house.transact(work)
 
 
 def _follow(tx: Tx, declared: DeclaredEndpoint, row: AnyRow | None) -> None:
     if row is None:
         wanted = NewEndpoint(declared.name, declared.url, sorted(declared.types), FROM_SETTINGS, FROM_SETTINGS)
         with contextlib.suppress(EndpointExists):  # another worker was faster
-            _insert(tx, wanted, declared.url, feed.newest_position(tx), [])
+            _insert(tx, wanted, declared.url, [])
         return
     said: dict[str, Any] = {
         "url": declared.url,
@@ -250,10 +269,11 @@ def shown_endpoint(tx: Tx, row: AnyRow) -> dict[str, Any]:
         .limit(MOST_COUNTED)
         .subquery()
     )
+    behind = select(func.sum(_PLACED - _q.planned)).prefix_with(sweep("deliveries")).where(_q.endpoint_id == row.id)
     return representations.endpoint_data(
         row,
-        behind=max(feed.newest_position(tx) - row.planned, 0),
-        open_deliveries=int(tx.scalar(select(func.count()).select_from(some_open)) or 0),
+        behind=max(int(tx.scalar(behind) or 0), 0),
+        open_deliveries=min(int(tx.scalar(select(func.count()).select_from(some_open)) or 0), MOST_COUNTED),
         secrets=_secrets_of(tx, row),
     )
 

@@ -3,6 +3,7 @@
 Transactions commit out of the order in which they began, so neither a clock nor a sequence can number events while they
 are written: a reader would pass a number whose event is committed later. Positions are given after the commit, by
 whoever holds the row of the feed, one batch after the other; so when a position can be seen, all smaller ones can be.
+Each database has a feed of its own; a reader's cursor says how far they have got in every one.
 """
 
 from __future__ import annotations
@@ -10,18 +11,21 @@ from __future__ import annotations
 import base64
 import binascii
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from heapq import merge
+from itertools import chain
 from typing import Any
 
-from sqlalchemy import BigInteger, Uuid, bindparam, delete, select, update
+from sqlalchemy import BigInteger, Select, Uuid, bindparam, delete, select, update
 
 from app.domain.event_types import EventType
 from app.domain.numbers import slot_of_user, slot_of_uuid
 from app.models.events import EVENTS, FEEDS
 from app.models.slot_guard import sweep
-from app.services.base.context import Core, Tx
+from app.services.base.context import Core, Place, Tx
 from app.services.base.errors import DomainError, NotACursor, NotFound
 from app.services.base.statements import Flight, Statement
 from app.services.base.upsert import insert_if_new
@@ -31,7 +35,9 @@ FEED = "all"
 PLACED_AT_ONCE = 500
 """Events that get their positions in one transaction."""
 LARGEST_PAGE = 200
-LONGEST_CURSOR_TEXT = 64
+LONGEST_POSITION = 18
+"""Digits."""
+LONGEST_CURSOR_TEXT = 512
 """Characters of a cursor of the feed; real ones are shorter."""
 _e, _n = EVENTS.c, FEEDS.c
 _COLUMNS = (_e.slot, _e.id, _e.user_id, _e.type, _e.at, _e.version, _e.body, _e.position)
@@ -65,7 +71,10 @@ class FeedPage:
 
 def place_events(core: Core) -> int:
     """Give positions to what was committed since the last time; how many events got theirs. Safe to run by several."""
+    return sum(core.guarded(_place_events).values())
 
+
+def _place_events(place: Place) -> int:
     def work(tx: Tx) -> int:
         tx.of_several_slots("events")
         placed = tx.scalar(_LOCK)
@@ -82,7 +91,17 @@ def place_events(core: Core) -> int:
             tx.execute(update(FEEDS).where(_n.name == FEED).values(placed=placed + len(found)))
         return len(found)
 
-    return core.whole.transact(work)
+    return place.transact(work)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What the feed of one database has after a position: rows, one more than a page where there are more."""
+
+    rows: list[Any]
+    start: int
+    placed: int
+    deleted: int
 
 
 def read_feed(
@@ -97,8 +116,26 @@ def read_feed(
 
     No reader has a cursor that is ahead of the feed, but after a backup was restored, or from another database: whoever
     read on from there would miss what gets the positions before.
+
+    Several databases have a feed each, and the page has some of every one: the events of a user are in the order in
+    which they happened, those of different users nearly so. The feed of a database that is down waits where the reader
+    left it, and the others go on.
     """
-    start = None if after is None else position_of(after)
+    places = core.everywhere()
+    starts = [None] * len(places) if after is None else list(positions_of(after, len(places)))
+    page = _page_after(types, user_id)
+    wanted = places if user_id is None else [place for place in places if place.holds(slot_of_user(user_id))]
+    found = core.guarded(lambda place: _part_of(place, page, starts[place.number], limit + 1), places=wanted)
+    parts = [found.get(place.number) for place in places]
+    if after is not None and any(part is not None and part.start < part.deleted for part in parts):
+        oldest = [max(start or 0, part.deleted if part else 0) for start, part in zip(starts, parts, strict=True)]
+        raise CursorTooOld(oldest=cursor_at(*oldest))
+    if any(part is not None and part.start > part.placed for part in parts):
+        raise NotACursor(field="after")
+    return _page_of(parts, [start or 0 for start in starts], limit)
+
+
+def _page_after(types: Collection[EventType], user_id: str | None) -> Select[Any]:
     wanted = (
         select(*_COLUMNS)
         .prefix_with(sweep("events"))
@@ -108,40 +145,47 @@ def read_feed(
         wanted = wanted.where(_e.type.in_(sorted(types)))
     if user_id is not None:
         wanted = wanted.where(_e.slot == slot_of_user(user_id), _e.user_id == user_id)
-    page = wanted.order_by(_e.position).limit(min(limit, LARGEST_PAGE) + 1)
+    return wanted.order_by(_e.position).limit(bindparam("most"))
 
-    def work(tx: Tx) -> FeedPage:
+
+def _part_of(place: Place, page: Select[Any], start: int | None, most: int) -> _Part:
+    def work(tx: Tx) -> _Part:
         feed = tx.execute(select(_n.placed, _n.deleted).where(_n.name == FEED)).one_or_none()
         placed, deleted = (0, 0) if feed is None else (feed.placed, feed.deleted)
-        if start is not None and start < deleted:
-            raise CursorTooOld(oldest=cursor_at(deleted))
-        if start is not None and start > placed:
-            raise NotACursor(field="after")
-        rows = list(tx.execute(page, {"start": deleted if start is None else start}))
-        if len(rows) > limit:
-            return FeedPage(rows[:limit], cursor_at(rows[limit - 1].position), more=True)
-        # Nothing else that is wanted lies before `placed`, so the reader need not look there again.
-        return FeedPage(rows, cursor_at(placed), more=False)
+        begin = deleted if start is None else start
+        rows = list(tx.execute(page, {"start": begin, "most": most})) if deleted <= begin <= placed else []
+        return _Part(rows, begin, placed, deleted)
 
-    return core.whole.read(work, snapshot=True)
+    return place.read(work, snapshot=True)
+
+
+def _page_of(parts: Sequence[_Part | None], starts: Sequence[int], limit: int) -> FeedPage:
+    """The first rows of all parts together, each part in its own order."""
+    numbered = [[(number, row) for row in part.rows] for number, part in enumerate(parts) if part is not None]
+    every = list(merge(*numbered, key=lambda one: one[1].at)) if len(numbered) > 1 else list(chain(*numbered))
+    shown = every[:limit]
+    last = {number: row.position for number, row in shown}
+    left = {number for number, _ in every[limit:]}
+    cursor = []
+    for number, part in enumerate(parts):
+        if part is None:
+            cursor.append(starts[number])
+        elif number in left:
+            cursor.append(last.get(number, part.start))
+        else:
+            # Nothing else that is wanted lies before `placed`, so the reader need not look there again.
+            cursor.append(part.placed)
+    return FeedPage([row for _, row in shown], cursor_at(*cursor), more=bool(left))
 
 
 def newest_cursor(core: Core) -> str:
     """The cursor after everything that has its position by now."""
-    return cursor_at(core.home.read(newest_position))
+    return cursor_at(*(place.read(newest_position) for place in core.everywhere()))
 
 
 def newest_position(tx: Tx) -> int:
-    """The last position that was given to an event."""
+    """The last position that was given to an event of this database."""
     return int(tx.scalar(select(_n.placed).where(_n.name == FEED)) or 0)
-
-
-def known_position(tx: Tx, cursor: str) -> int:
-    """The position of a cursor that this feed has given out. Raises NotACursor."""
-    position = position_of(cursor)
-    if position > newest_position(tx):
-        raise NotACursor(field="after")
-    return position
 
 
 def find_event(core: Core, event_id: uuid.UUID) -> Any:
@@ -156,13 +200,16 @@ def find_event(core: Core, event_id: uuid.UUID) -> Any:
 
 def delete_old_events(core: Core, limit: int) -> int:
     """Delete events that are older than the setting `event_days`, oldest positions first; how many."""
+    return sum(core.guarded(partial(_delete_old_events, limit=limit)).values())
 
+
+def _delete_old_events(place: Place, *, limit: int) -> int:
     def work(tx: Tx) -> int:
         tx.of_several_slots("events")
         feed = tx.execute(select(_n.deleted).where(_n.name == FEED).with_for_update()).one_or_none()
         if feed is None:
             return 0
-        before: datetime = tx.now - timedelta(days=core.rules.event_days)
+        before: datetime = tx.now - timedelta(days=tx.core.rules.event_days)
         oldest = (
             select(_e.slot, _e.id, _e.at, _e.position)
             .prefix_with(sweep("events"))
@@ -181,7 +228,7 @@ def delete_old_events(core: Core, limit: int) -> int:
             tx.execute(update(FEEDS).where(_n.name == FEED).values(deleted=over[-1].position))
         return len(over)
 
-    return core.whole.transact(work)
+    return place.transact(work)
 
 
 def as_sent(row: Any) -> dict[str, Any]:
@@ -197,18 +244,25 @@ def as_sent(row: Any) -> dict[str, Any]:
     }
 
 
-def cursor_at(position: int) -> str:
-    """A cursor is opaque to its reader."""
-    return base64.urlsafe_b64encode(f"1:{position}".encode()).decode().rstrip("=")
+def cursor_at(*positions: int) -> str:
+    """A cursor is opaque to its reader: the position in the feed of each database, home first."""
+    text = f"1:{positions[0]}" if len(positions) == 1 else f"2:{'.'.join(map(str, positions))}"
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def position_of(cursor: str) -> int:
-    """The position behind which a reader with that cursor goes on. Raises Invalid for a text that is no cursor."""
+def positions_of(cursor: str, databases: int) -> tuple[int, ...]:
+    """The positions behind which a reader with that cursor goes on. A database that came later than the cursor is read
+    from its beginning. Raises NotACursor for a text that is no cursor."""
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, UnicodeDecodeError, ValueError):
         text = ""
-    version, _, position = text.partition(":")
-    if version != "1" or not position.isascii() or not position.isdecimal() or len(position) > 18:
+    version, _, given = text.partition(":")
+    positions = given.split(".") if version == "2" else [given]
+    if version not in ("1", "2") or len(positions) > databases or not all(map(_is_position, positions)):
         raise NotACursor(field="after")
-    return int(position)
+    return (*map(int, positions), *(0 for _ in range(databases - len(positions))))
+
+
+def _is_position(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= LONGEST_POSITION

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from itertools import chain
 from typing import Any
 
 import structlog
@@ -133,10 +132,7 @@ def resolve(tx: Tx, number: int) -> None:
 def delete_old_messages(core: Core, limit: int) -> int:
     """Delete settled messages that were kept as long as the installation wants, at most `limit`; how many."""
     before = core.clock.now() - timedelta(days=core.rules.message_days)
-    old = [
-        place.read(lambda tx: list(tx.scalars(_OLD.limit(limit), {"before": before}))) for place in core.everywhere()
-    ]
-    numbers = list(chain.from_iterable(old))
+    numbers = core.rows_everywhere(lambda tx: list(tx.scalars(_OLD.limit(limit), {"before": before})))
     for number in numbers:
         where = {"at_slot": slot_of_number(number), "at_id": number, "before": before}
         core.of_number(number).transact(partial(Tx.execute, statement=_DELETE, values=where))

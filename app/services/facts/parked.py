@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import chain
 from operator import attrgetter
 
 import structlog
@@ -120,8 +119,7 @@ def look_at_parked(core: Core, after: ParkedPlace) -> tuple[int, ParkedPlace]:
     # Older ones are looked at by hand only: a history may list any number of facts that will never be ours.
     within = RETRIES[Retried.WAITING_FACT].within or timedelta.max
     wanted = partial(_recent, after=max(after, (core.clock.now() - within, 0)))
-    found = chain.from_iterable(place.read(wanted) for place in core.everywhere())
-    rows = sorted(found, key=attrgetter("recorded_at", "id"))[:PARKED_BATCH]
+    rows = sorted(core.rows_everywhere(wanted), key=attrgetter("recorded_at", "id"))[:PARKED_BATCH]
     done = sum(_guarded(core, row) for row in rows)
     return done, (rows[-1].recorded_at, rows[-1].id) if len(rows) == PARKED_BATCH else PARKED_START
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 from operator import attrgetter
 
 import structlog
@@ -31,8 +30,7 @@ _log = structlog.get_logger(__name__)
 def look_at_waiting_refunds(core: Core, after: int) -> tuple[int, int]:
     """Look at a batch of waiting refunds; (how many wait no longer, where to go on: 0 is the start)."""
     waiting = partial(refund_rows.waiting_anywhere, assigned=Mismatch.ASSIGNED, after=after, limit=WAITING_BATCH)
-    found = chain.from_iterable(place.read(waiting) for place in core.everywhere())
-    rows = sorted(found, key=attrgetter("id"))[:WAITING_BATCH]
+    rows = sorted(core.rows_everywhere(waiting), key=attrgetter("id"))[:WAITING_BATCH]
     done = sum(_looked_at(core, row) for row in rows)
     return done, int(rows[-1].id) if len(rows) == WAITING_BATCH else 0
 

@@ -108,7 +108,7 @@ def book_day(core: Core, account: ProviderAccount, day: date, zone: tzinfo) -> i
     for _ in range(BOOKING_ATTEMPTS):
         version, figures = core.whole.read(partial(_added_up, day=bill_day), snapshot=True)
         try:
-            booked = core.whole.transact(partial(_book, day=bill_day, figures=figures, version=version))
+            booked = core.house.transact(partial(_book, day=bill_day, figures=figures, version=version))
         except _ReadMeanwhile:
             continue
         if booked:

@@ -85,7 +85,7 @@ def propose_entry(core: Core, entry: JournalEntry, request: EntryRequest) -> Any
         check_entry(entry)
     except BadEntry as error:
         raise EntryRefused(str(error)) from None
-    return core.whole.transact(partial(_propose, entry=entry, request=request))
+    return core.house.transact(partial(_propose, entry=entry, request=request))
 
 
 def propose_reversal(core: Core, number: int, document: str, reason: str, request: EntryRequest) -> AnyRow:
@@ -102,7 +102,7 @@ def propose_reversal(core: Core, number: int, document: str, reason: str, reques
             raise EntryRefused(str(error)) from None
         return _propose(tx, entry, request)
 
-    return core.whole.transact(work)
+    return core.house.transact(work)
 
 
 def confirm_entry(core: Core, number: int, *, actor: str) -> AnyRow:
@@ -117,7 +117,7 @@ def confirm_entry(core: Core, number: int, *, actor: str) -> AnyRow:
             raise NeedsAnother("another person must confirm it")
         return _book(tx, row, actor)
 
-    return core.whole.transact(work)
+    return core.house.transact(work)
 
 
 def post_agreed(tx: Tx, entry: JournalEntry, request: EntryRequest, *, confirmed_by: str) -> AnyRow:
@@ -143,7 +143,7 @@ def withdraw_entry(core: Core, number: int, *, actor: str) -> AnyRow:
         _still_proposed(row)
         return _end(tx, row, EntryStatus.WITHDRAWN, actor, reverses=None)
 
-    return core.whole.transact(work)
+    return core.house.transact(work)
 
 
 def find_entry(tx: Transaction, number: int) -> AnyRow:

@@ -131,7 +131,7 @@ class RecognitionTurn:
 def recognise_next(core: Core) -> bool:
     """Work out the oldest closed days that are missing. False if none is, or another worker was faster."""
     turn = core.whole.read(work_out, snapshot=True)
-    if turn is None or not core.whole.transact(partial(write_turn, turn=turn)):
+    if turn is None or not core.house.transact(partial(write_turn, turn=turn)):
         return False
     _log.info("revenue_recognised", until=turn.until.isoformat())
     return True

@@ -133,7 +133,7 @@ def book_share(core: Core, account: ProviderAccount, period: StorePeriod) -> int
     """Bring the books to what the period's report says; how many transfers that took."""
     for _ in range(SHARE_ATTEMPTS):
         shares = core.whole.read(lambda tx: shares_of_store(figures_of_period(tx, account, period)), snapshot=True)
-        booked = core.whole.transact(partial(_book, account=account, period=period, named=frozenset(shares)))
+        booked = core.house.transact(partial(_book, account=account, period=period, named=frozenset(shares)))
         if booked is not None:
             if booked:
                 _log.info("store_share_booked", provider_account=account.name, period=period.name, transfers=booked)

@@ -61,12 +61,13 @@ def book_lines(
     """
     booked = before = 0
     for batch in _batches(lines):
-        result = core.whole.transact(partial(_book, batch=batch, actor=actor))
-        for line, answer in zip(batch, result.answers, strict=True):
-            if not isinstance(answer, Posted):
-                raise OpeningRefused(f"the line {line.id!r} of user {line.user_id!r} is refused: {answer.code}")
-            booked += not answer.repeated
-            before += answer.repeated
+        for place, lines_there in core.by_database(batch, lambda line: slot_of_user(line.user_id)):
+            result = place.transact(partial(_book, batch=lines_there, actor=actor))
+            for line, answer in zip(lines_there, result.answers, strict=True):
+                if not isinstance(answer, Posted):
+                    raise OpeningRefused(f"the line {line.id!r} of user {line.user_id!r} is refused: {answer.code}")
+                booked += not answer.repeated
+                before += answer.repeated
         told(len(batch))
     return booked, before
 

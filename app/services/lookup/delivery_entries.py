@@ -20,7 +20,7 @@ def tried_deliveries(
 ) -> Iterator[TimelineEntry]:
     """Those of these events of the slot that were tried, at the moment of the last attempt."""
     wanted = select(*_d).join(EVENTS, (_e.slot == _d.slot) & (_e.id == _d.event_id)).where(_d.slot == slot, *events)
-    names = {row.id: row.name for row in tx.execute(select(_n.id, _n.name))}
+    names = tx.at_home(_names)
     for row in tx.execute(window.of(wanted, _d.tried_at, _d.id)):
         answered = f"HTTP {row.code}" if row.code is not None else row.problem
         yield TimelineEntry(
@@ -32,3 +32,7 @@ def tried_deliveries(
             ms=row.latency_ms,
             detail=f"attempt {row.attempts}, {answered}",
         )
+
+
+def _names(tx: Tx) -> dict[int, str]:
+    return {row.id: row.name for row in tx.execute(select(_n.id, _n.name))}

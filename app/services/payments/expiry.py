@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from itertools import chain
 
 from sqlalchemy import bindparam, or_, select
 
@@ -112,8 +111,8 @@ def late_ask_after(core: Core, expires_at: datetime, problem: str, *, answered: 
 def expire_due_orders(core: Core, limit: int) -> int:
     """End orders whose time is over and whose payments have all ended unpaid; how many were looked at."""
     over = _OVER.order_by(_o.expires_at).limit(limit)
-    found = (place.read(lambda tx: tx.execute(over, {"now": tx.now}).all()) for place in core.everywhere())
-    return sum(expire_order(core, row.slot, row.id) for row in chain.from_iterable(found))
+    found = core.rows_everywhere(lambda tx: tx.execute(over, {"now": tx.now}).all())
+    return sum(expire_order(core, row.slot, row.id) for row in found)
 
 
 def expire_order(core: Core, slot: int, order_id: int) -> bool:

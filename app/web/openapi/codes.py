@@ -171,8 +171,8 @@ CODES: dict[str, tuple[str, ...]] = {
         *("idempotency_key_reused", "insufficient_funds", "invalid_request", "not_found", "wallet_frozen"),
     ),
     "app.web.transfers.create_batch": (
-        *("balance_overflow", "idempotency_key_missing", "idempotency_key_reused", "invalid_request", "over_call_cap"),
-        *("over_day_cap", "unknown_asset", "unknown_user"),
+        *("balance_overflow", "batch_spread", "idempotency_key_missing", "idempotency_key_reused", "invalid_request"),
+        *("over_call_cap", "over_day_cap", "unknown_asset", "unknown_user"),
     ),
     "app.web.transfers.create_debit": (
         *("balance_overflow", "idempotency_key_missing", "idempotency_key_reused", "insufficient_funds"),

@@ -2336,7 +2336,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "over_call_cap" | "over_day_cap" | "too_large" | "too_many_requests" | "unauthorized" | "unknown_asset" | "unknown_user" | "unsupported_media_type";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "batch_spread" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "over_call_cap" | "over_day_cap" | "too_large" | "too_many_requests" | "unauthorized" | "unknown_asset" | "unknown_user" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createClosing` was refused. */
         CreateClosingProblem: {
@@ -19822,6 +19822,7 @@ export interface operations {
             };
             /**
              * @description - `balance_overflow`: The balance would pass 2^63 - 1.
+             *     - `batch_spread`: The users of this batch lie in several databases, so it cannot be all or nothing: send it one by one.
              *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
              *     - `unknown_asset`: There is no such asset: no product grants it, and the setting `assets` does not name it.
              *     - `unknown_user`: Nobody has seen this user. If the name is right, send `new_user: true`.

@@ -29,7 +29,7 @@ OUTSIDE = PLANS.replace('title = "VIP', 'fulfilment = "external"\ntitle = "VIP')
 def house(world: World) -> AgreementHouse:
     house = agreement_house(world)
     text = OUTSIDE + "[[products.grants]]\namount = 50\n"
-    house.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(text), world.clock.now()))
+    import_products(house.core, parse_catalogue(text))
     return house
 
 

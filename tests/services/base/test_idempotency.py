@@ -61,7 +61,7 @@ def test_a_repeat_is_answered_though_the_product_is_no_longer_for_sale(world: Wo
     """The first answer may have been lost on its way."""
     first = orders.create_order(world.core, WANTED, REQUEST)
     nothing = parse_catalogue(CATALOGUE.replace("coins-60", "another"))
-    world.core.whole.transact(lambda session: import_products(session, nothing, world.clock.now()))
+    import_products(world.core, nothing)
     assert orders.create_order(world.core, WANTED, REQUEST) == first
     with pytest.raises(UnknownProduct):
         orders.create_order(world.core, WANTED, keyed("user:alice", "k2", "create_order", {"n": 1}))
@@ -70,10 +70,10 @@ def test_a_repeat_is_answered_though_the_product_is_no_longer_for_sale(world: Wo
 def test_an_order_of_an_unknown_product_stays_refused_under_its_key(world: World) -> None:
     """The product may be for sale later: a no does not become a yes."""
     nothing = parse_catalogue(CATALOGUE.replace("coins-60", "another"))
-    world.core.whole.transact(lambda tx: import_products(tx, nothing, world.clock.now()))
+    import_products(world.core, nothing)
     with pytest.raises(UnknownProduct):
         orders.create_order(world.core, WANTED, REQUEST)
-    world.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(CATALOGUE), world.clock.now()))
+    import_products(world.core, parse_catalogue(CATALOGUE))
     with pytest.raises(UnknownProduct) as again:
         orders.create_order(world.core, WANTED, REQUEST)
     assert again.value.members == {"sku": "coins-60"}

@@ -29,7 +29,7 @@ from app.services.facts.assigned import NotAssigned, assign, plan_assignment
 from app.services.facts.parked import NotReexamined, list_parked, reexamine
 from app.services.refunds import requests
 from app.worker import Worker
-from tests.support.databases import one_database, sessions_for
+from tests.support.databases import databases_of, sessions_for
 from tests.support.facts import paid_fact, told
 from tests.support.faults import Fuse, Injected, fused_engine, raising
 from tests.support.settling_house import NOON, SettlingHouse, alien_line, bill_bytes_of, line_of, settling_house
@@ -224,7 +224,7 @@ def test_assigning_that_is_stopped_anywhere_is_gone_on_with_and_credits_once(
         plan_assignment(core, second.id, order)
     fuse = Fuse(raising)
     engine = fused_engine(database_url, fuse)
-    fused = replace(core, databases=one_database(sessions_for(engine)))
+    fused = replace(core, databases=databases_of(sessions_for(engine)))
     reasons, steps = set(), 0
     while True:
         steps += 1

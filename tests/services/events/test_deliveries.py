@@ -9,7 +9,9 @@ import pytest
 
 from app.domain.delivery_schedule import BREAKER_FAILURES
 from app.domain.event_types import EventType
+from app.domain.numbers import slot_of_uuid
 from app.domain.retries import RETRIES, Retried
+from app.services.base.context import Core
 from app.services.base.errors import NotFound
 from app.services.events import deliveries, endpoint_health, endpoints
 from app.services.events.delivery_rounds import Dispatcher
@@ -33,6 +35,16 @@ DAY = 24 * 3600
 @pytest.fixture
 def here(world: World) -> World:
     return pushing(world)
+
+
+def resend(core: Core, event: uuid.UUID) -> None:
+    row = endpoint(core)
+    core.at(slot_of_uuid(event)).transact(lambda tx: deliveries.resend_event(tx, row, event))
+
+
+def give_up(core: Core, event: uuid.UUID) -> None:
+    row = endpoint(core)
+    core.at(slot_of_uuid(event)).transact(lambda tx: deliveries.give_up_delivery(tx, row, event, "operator:me"))
 
 
 def send_all(world: World) -> int:
@@ -232,7 +244,7 @@ def test_an_endpoint_that_takes_nothing_for_three_days_is_paused_and_alarmed_onc
         assert len(receiver.got) == tried
         receiver.answer = answering(200)
         receiver.got.clear()
-        here.core.whole.transact(lambda tx: endpoints.resume_endpoint(tx, "game"))
+        here.core.house.transact(lambda tx: endpoints.resume_endpoint(tx, "game"))
         tell(here.core, "alice", 3)
         send_all(here)
     assert receiver.of("alice") == [1, 2, 3]
@@ -260,7 +272,7 @@ def test_an_endpoint_that_is_paused_and_resumed_gets_what_it_missed_in_order(her
         for number in (2, 3, 4):
             tell(here.core, "alice", number)
         assert send_all(here) == 0
-        here.core.whole.transact(lambda tx: endpoints.resume_endpoint(tx, "game"))
+        here.core.house.transact(lambda tx: endpoints.resume_endpoint(tx, "game"))
         send_all(here)
     assert receiver.of("alice") == [1, 2, 3, 4]
 
@@ -286,12 +298,12 @@ def test_one_event_is_sent_again_with_its_id_and_bytes(here: World) -> None:
         add(here.core, receiver)
         event = tell(here.core, "alice", 1)
         send_all(here)
-        here.core.whole.transact(lambda tx: deliveries.resend_event(tx, "game", event))
+        resend(here.core, event)
         send_all(here)
         assert [message.id for message in receiver.got] == [str(event)] * 2
         assert receiver.got[0].body == receiver.got[1].body
         with pytest.raises(NotFound):
-            here.core.whole.transact(lambda tx: deliveries.resend_event(tx, "game", uuid.uuid4()))
+            resend(here.core, uuid.uuid4())
     assert len(deliveries_of(here.core)) == 1
 
 
@@ -307,7 +319,7 @@ def test_everything_since_a_moment_is_sent_again_in_order_also_what_was_never_se
         assert receiver.of("alice") == [3]
         receiver.got.clear()
         since = here.clock.now() - timedelta(seconds=60)
-        assert here.core.whole.transact(lambda tx: deliveries.resend_since(tx, "game", since)) == 2
+        assert here.core.house.transact(lambda tx: deliveries.resend_since(tx, "game", since)) == 2
         send_all(here)
     assert receiver.of("alice") == [2, 3]
 
@@ -318,10 +330,10 @@ def test_a_delivery_that_a_person_gives_up_lets_the_next_one_go(here: World) -> 
         event = tell(here.core, "alice", 1)
         tell(here.core, "alice", 2)
         send_all(here)
-        here.core.whole.transact(lambda tx: deliveries.give_up_delivery(tx, "game", event, "operator:me"))
+        give_up(here.core, event)
         send_all(here)
         with pytest.raises(deliveries.DeliveryEnded):
-            here.core.whole.transact(lambda tx: deliveries.give_up_delivery(tx, "game", event, "operator:me"))
+            give_up(here.core, event)
     assert receiver.of("alice") == [1, 2]
     assert [row.status for row in deliveries_of(here.core)] == ["given_up", "done"]
 

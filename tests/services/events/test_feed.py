@@ -47,6 +47,7 @@ def follow(world: World, after: str | None = None, **wanted: Any) -> tuple[list[
             return found, after
 
 
+@pytest.mark.one_database
 def test_a_reader_gets_every_event_once_in_one_order(world: World) -> None:
     for number in range(10):
         give(world, f"user-{number}")
@@ -92,6 +93,7 @@ def test_a_transaction_held_open_while_others_commit_is_not_passed_by(world: Wor
     assert engine.dialect.name == "postgresql"
 
 
+@pytest.mark.one_database
 def test_several_workers_that_place_at_once_give_each_position_once(world: World) -> None:
     for number in range(30):
         give(world, f"user-{number % 7}")

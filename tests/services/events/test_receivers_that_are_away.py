@@ -16,7 +16,18 @@ from app.domain.delivery_schedule import (
 from app.domain.retries import JITTER, RETRIES, Retried
 from app.services.events import deliveries, endpoint_health
 from app.services.events.delivery_rounds import Dispatcher
-from tests.support.receiver import Message, add, answering, deliveries_of, dying, endpoint, pushing, receiving, tell
+from tests.support.receiver import (
+    Message,
+    add,
+    answering,
+    deliveries_of,
+    dying,
+    endpoint,
+    plan,
+    pushing,
+    receiving,
+    tell,
+)
 from tests.support.world import World
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -164,11 +175,11 @@ def test_what_a_killed_worker_was_sending_is_sent_by_another_when_the_lease_is_o
     with receiving() as receiver:
         add(here.core, receiver)
         tell(here.core, "alice", 1)
-        number = here.core.whole.read(lambda tx: endpoint(here.core).id)
-        deliveries.plan_deliveries(here.core, number)
-        (due,) = deliveries.due_deliveries(here.core, number, 1)
+        plan(here.core)
+        place = here.core.of_user("alice")
+        (due,) = deliveries.due_deliveries(here.core.everywhere()[0], endpoint(here.core).id, 1)
         # The worker that takes it dies before it has sent it.
-        assert here.core.whole.transact(lambda tx: deliveries.LEASES.take(tx, due, tx.now)) is not None
+        assert place.transact(lambda tx: deliveries.LEASES.take(tx, due, tx.now)) is not None
         here.clock.advance(DELIVERY_LEASE_SECONDS - 1)
         send_all(here)
         assert receiver.got == []

@@ -23,7 +23,7 @@ from app.services.refunds.requests import Wanted
 from app.worker import Worker
 from tests.services.finance.conftest import CHINA, DAY_ONE, LATER, NOON, Shop, line
 from tests.support.database_console import edit
-from tests.support.databases import one_database, sessions_for
+from tests.support.databases import databases_of, sessions_for
 from tests.support.facts import paid_fact, told
 from tests.support.faults import Fuse, Injected, fused_engine, raising
 from tests.support.world import World
@@ -211,7 +211,7 @@ def test_a_booking_that_is_stopped_anywhere_is_made_up_for(shop: Shop, database_
     shop.world.clock.advance(LATER.total_seconds())
     fuse = Fuse(raising)
     engine = fused_engine(database_url, fuse)
-    fused = replace(shop.world.core, databases=one_database(sessions_for(engine)))
+    fused = replace(shop.world.core, databases=databases_of(sessions_for(engine)))
     steps = 0
     while True:
         steps += 1

@@ -25,7 +25,6 @@ from app.services.finance.liability_reports import (
     liability_lines,
     revenue_lines,
 )
-from app.services.ledger import expiry
 from app.services.ledger.openings import book_lines
 from app.worker import Worker
 from tests.support.backend_wallets import ExternalBuyer, sell_externally
@@ -44,7 +43,7 @@ def friends(world: World) -> Friends:
 
 def sleep(world: World, days: int) -> None:
     world.clock.advance(days * DAY)
-    while expiry.expire_due(world.core.whole.sessions, at=world.clock.now(), rules=world.core.rules.ledger):
+    while world.expire_due():
         pass
 
 

@@ -24,7 +24,6 @@ from app.services import ledger
 from app.services.accounts.catalog import import_products, parse_catalogue
 from app.services.audit.recognition import audit_recognition
 from app.services.finance import recognition
-from app.services.ledger import expiry
 from app.services.ledger.reversals import Reverse, reverse
 from tests.support.buyer import Buyer
 from tests.support.friends import Friends, friends_in
@@ -139,8 +138,7 @@ class Diary:
         for _ in range(days):
             self._write_down()
             self.world.clock.advance(DAY)
-            core = self.world.core
-            while expiry.expire_due(core.whole.sessions, at=core.clock.now(), rules=core.rules.ledger):
+            while self.world.expire_due():
                 pass
 
     def _write_down(self) -> None:
@@ -182,7 +180,7 @@ def diary(world: World) -> Diary:
     expiring = CATALOGUE.replace("amount = 60\n", "amount = 60\nvalid_days = 8\n").replace(
         "valid_days = 30", "valid_days = 4"
     )
-    world.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(expiring), tx.now))
+    import_products(world.core, parse_catalogue(expiring))
     return Diary(friends_in(world))
 
 

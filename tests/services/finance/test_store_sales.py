@@ -276,7 +276,7 @@ def test_a_product_that_joins_the_catalogue_later_has_its_share_then(desk: Desk)
     device.buy("gold", price=3_000)
     desk.bring("finance_detail", desk.store.shop.store.reports.detail(MONTH))
     assert (desk.book(), desk.found()) == (0, [])
-    desk.store.core.whole.transact(lambda tx: import_products(tx, parse_catalogue(GOLD), START))
+    import_products(desk.store.core, parse_catalogue(GOLD))
     device.launch()
     assert (desk.book(), desk.money("store_share")) == (1, 300 - 221)  # 2.94 after tax, 2.205 after a quarter
     assert desk.found() == []

@@ -87,6 +87,7 @@ def test_a_payment_that_is_told_late_counts_when_it_was_made_or_when_it_was_book
     assert [row["gross"] for row in rows_of(world, "sales", Span(FEBRUARY, MARCH), Basis.BOOKING)] == [cny(600)]
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_command_writes_csv_and_workbooks(
     world: World, three: list[Buyer], database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

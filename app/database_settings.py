@@ -1,0 +1,68 @@
+"""Settings of several databases that share the slots (`[[databases]]`, in place of `database_url`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, field_validator
+
+from app.domain.slot_map import SlotMap, map_of, parse_ranges
+
+DATABASES = frozenset({"sqlite", "postgresql", "postgresql+psycopg"})
+DatabaseName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+
+
+class DatabaseSettings(BaseModel):
+    """One of several databases."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: DatabaseName
+    """What the database is called for ever: it bears this name itself."""
+    slots: str
+    """`0-2047,3000`: which slots lie there. None at all, before some are moved there."""
+    url: str | None = None
+    """Not given: in `database_urls`, by the name. It bears a password."""
+
+    @field_validator("slots")
+    @classmethod
+    def _readable(cls, text: str) -> str:
+        parse_ranges(text)
+        return text
+
+    @field_validator("url")
+    @classmethod
+    def _known(cls, url: str | None) -> str | None:
+        return url if url is None else of_a_known_database(url)
+
+
+def of_a_known_database(url: str) -> str:
+    """The URL. Raises ValueError for one of another kind of database."""
+    if url.partition("://")[0] not in DATABASES:
+        raise ValueError("write sqlite:///<file> or postgresql://<user>:<password>@<host>/<database>")
+    return url
+
+
+def map_of_settings(databases: Sequence[DatabaseSettings]) -> SlotMap:
+    """The map of the slots that is written there. Raises ValueError with a sentence."""
+    return map_of([(each.name, parse_ranges(each.slots)) for each in databases])
+
+
+def urls_of(databases: Sequence[DatabaseSettings], urls: Mapping[str, str]) -> dict[str, str]:
+    """The URL of each database, by its name. Raises ValueError with a sentence, without a URL in it."""
+    unknown = urls.keys() - {each.name for each in databases}
+    if unknown:
+        raise ValueError(f"database_urls.{min(unknown)}: no database of that name is in [[databases]]")
+    found: dict[str, str] = {}
+    for each in databases:
+        given = [url for url in (each.url, urls.get(each.name)) if url is not None]
+        if len(given) != 1:
+            missing = f"write `url`, or database_urls.{each.name}"
+            raise ValueError(f"databases: {each.name!r} has {'two URLs' if given else 'no URL'}: {missing}")
+        found[each.name] = given[0]
+    if len(set(found.values())) < len(found):
+        raise ValueError("databases: two of them have the same URL")
+    if len({url.startswith("sqlite") for url in found.values()}) > 1:
+        raise ValueError("databases: all of them are PostgreSQL, or all are SQLite")
+    return found

@@ -1,0 +1,195 @@
+"""The command line over `[[databases]]`: the main job, and every way to mean another map than the databases bear."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from app.cli import main
+from app.composition import build_house, map_is_current
+from app.config import load
+from app.models import schema
+from app.services.accounts.catalog import import_products, parse_catalogue
+from app.services.base.slot_maps import SlotMapDiffers
+from tests.support.world import CATALOGUE
+
+BASE = """
+env = "test"
+[provider_accounts.box]
+plugin = "sandbox"
+live = false
+base_url = "http://127.0.0.1:1"
+merchant = "m-1"
+secret = "a secret that is long enough here"
+"""
+
+
+def databases(**slots: str) -> str:
+    """The settings of databases with these slots, in files of their names."""
+    tables = (
+        f'[[databases]]\nname = "{name}"\nslots = "{text}"\nurl = "sqlite:///{name}.sqlite3"\n'
+        for name, text in slots.items()
+    )
+    return BASE + "".join(tables)
+
+
+def one(file: str) -> str:
+    return f'database_url = "sqlite:///{file}.sqlite3"\n{BASE}'
+
+
+HALVES = databases(first="0-2047", second="2048-4095")
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sqlite_template: Path) -> Path:
+    """A working directory with two databases that have the schema, for that takes a second, and bear no map."""
+    for name in list(os.environ):
+        if name.startswith("TILLBOOK_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "products.toml").write_text(CATALOGUE)
+    for name in ("first", "second", "third"):
+        shutil.copyfile(sqlite_template, tmp_path / f"{name}.sqlite3")
+    return tmp_path
+
+
+def run(*words: str, settings: str | None = None) -> Result:
+    if settings is not None:
+        Path("tillbook.toml").write_text(settings)
+    return CliRunner().invoke(main, list(words))
+
+
+def migrated(settings: str) -> None:
+    done = run("migrate", settings=settings)
+    assert done.exit_code == 0, done.output
+
+
+def query(file: str, sql: str) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(f"{file}.sqlite3", isolation_level=None)
+    try:
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()
+
+
+def test_from_an_empty_folder_to_balanced_books_in_two_databases() -> None:
+    Path("second.sqlite3").unlink()
+    for _ in range(2):
+        done = run("migrate", settings=HALVES)
+        assert done.exit_code == 0, done.output
+        assert done.output.splitlines() == [
+            f"first: schema: {schema.newest()}",
+            f"second: schema: {schema.newest()}",
+            'slots: first "0-2047", second "2048-4095" (version 1 of the map)',
+        ]
+    checked = run("check")
+    assert checked.exit_code == 0, checked.output
+    for name, slots in (("first", "0-2047"), ("second", "2048-4095")):
+        line = f"ok       database {name}: sqlite, schema {schema.newest()} (newest {schema.newest()}), slots {slots}"
+        assert line in checked.output
+    assert run("products", "import", "products.toml").output.strip() == "added 1, changed 0, unchanged 0, retired 0"
+    assert [query(file, "SELECT count(*) FROM products") for file in ("first", "second")] == [[(1,)], [(1,)]]
+    worked = run("worker", "--once")
+    assert (worked.exit_code, "done:" in worked.output) == (0, True), worked.output
+    audited = run("audit", "--quiet")
+    assert (audited.exit_code, audited.output.strip()) == (0, "audit: balanced")
+    assert run("distribute").output.splitlines() == [
+        f"{name}: the database is no cluster: nothing to distribute" for name in ("first", "second")
+    ]
+
+
+def test_a_database_that_is_down_fails_the_check_by_its_name_and_home_stops_it() -> None:
+    migrated(HALVES)
+    Path("second.sqlite3").unlink()
+    Path("second.sqlite3").mkdir()
+    done = run("check")
+    assert (done.exit_code, "FAIL     database second: it does not answer" in done.output) == (1, True), done.output
+    assert "ok       database first" in done.output
+    Path("first.sqlite3").unlink()
+    Path("first.sqlite3").mkdir()
+    assert "the database cannot be used" in run("check").output
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (HALVES, databases(first="0-2046", second="2047-4095"), 'since version 1 of the map: first "0-2047"'),
+        (HALVES, one("first"), "the database 'first' says, since version 1 of the map: first \"0-2047\", second"),
+        (HALVES, one("second"), "what the settings call the database 'first' is the database 'second'"),
+        (one("first"), HALVES, 'since version 1 of the map: first "0-4095". Write the settings'),
+        (one("second"), HALVES, "what the settings call the database 'second' is the database 'first'"),
+        (
+            HALVES,
+            HALVES.replace("second.sq", "third.sq").replace("first.sq", "second.sq"),
+            "what the settings call the database 'first' is the database 'second'",
+        ),
+    ],
+)
+def test_settings_that_mean_another_map_than_a_database_bears_start_nothing(before: str, after: str, told: str) -> None:
+    migrated(before)
+    assert told in run("migrate", settings=after).output
+    for words in (["migrate"], ["check"], ["products", "import", "products.toml"], ["worker", "--once"], ["audit"]):
+        done = run(*words)
+        assert (done.exit_code, type(done.exception)) == (1, SystemExit), words
+        assert done.output.startswith("Error: "), words
+    assert [query(file, "SELECT count(*) FROM products") for file in ("first", "second")] == [[(0,)], [(0,)]]
+
+
+def test_a_database_without_slots_may_be_added_and_bears_the_version_of_the_others() -> None:
+    migrated(HALVES)
+    for file in ("first", "second"):
+        query(file, "UPDATE slot_map SET version = 7")
+    migrated(databases(first="0-2047", third="", second="2048-4095"))
+    assert query("third", "SELECT name, version FROM slot_map") == [("third", 7)]
+    assert run("audit", "--quiet").exit_code == 0
+    assert run("check", settings=HALVES).exit_code == 0, "a database that holds no slots need not be known"
+
+
+def test_several_databases_that_were_not_migrated_start_nothing() -> None:
+    migrated(HALVES)
+    query("second", "DELETE FROM slot_map")
+    assert "'second' bears no map of the slots yet: run `tillbook migrate`" in run("audit").output
+    migrated(HALVES)
+    assert run("audit", "--quiet").exit_code == 0
+
+
+def test_a_database_with_rows_of_slots_that_are_not_its_own_gets_no_map() -> None:
+    migrated(one("first"))
+    user = "INSERT INTO users (slot, id, token, created_at) VALUES (2048, 'u', '%s', '2026-01-01')" % ("0" * 32)
+    query("first", user)
+    query("first", "DELETE FROM slot_map")
+    done = run("migrate", settings=HALVES)
+    assert done.exit_code == 1
+    assert "the database 'first' has rows of the slot 2048 in the table users" in done.output
+    assert [query(file, "SELECT count(*) FROM slot_map") for file in ("first", "second")] == [[(0,)], [(0,)]]
+    migrated(one("first"))
+
+
+def test_a_process_learns_of_a_newer_map_and_connects_to_nothing_with_the_old_one() -> None:
+    migrated(HALVES)
+    house = build_house(load())
+    try:
+        assert map_is_current(house)
+        assert house.maps is not None
+        moved = build_house(load()).maps
+        assert moved is not None
+        assert import_products(house.core, parse_catalogue(CATALOGUE))["added"] == 1
+        document = (
+            '{"databases": [{"name": "first", "slots": [[0, 2000]]}, {"name": "second", "slots": [[2001, 4095]]}]}'
+        )
+        for file in ("first", "second"):
+            query(file, f"UPDATE slot_map SET version = 2, document = '{document}'")
+        assert map_is_current(house), "it looks every five seconds"
+        house.maps._look_at = 0
+        assert not map_is_current(house)
+        for engine in house.engines.values():
+            engine.dispose()
+            with pytest.raises(SlotMapDiffers, match="since version 2 of the map"):
+                engine.connect()
+    finally:
+        house.close()

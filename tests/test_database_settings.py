@@ -1,0 +1,103 @@
+"""The setting `[[databases]]`: which databases share the slots, and where their URLs come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from app.config import BadSettings, Settings, load
+from app.domain.slot_map import map_of_one
+
+FIRST: dict[str, str] = {"name": "first", "slots": "0-2047", "url": "sqlite:///first.sqlite3"}
+SECOND: dict[str, str] = {"name": "second", "slots": "2048-4095", "url": "sqlite:///second.sqlite3"}
+SECRET = "the-password-that-nobody-may-see"
+
+
+@pytest.fixture(autouse=True)
+def empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """No file, no variables."""
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("TILLBOOK_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch
+
+
+def settings(*databases: dict[str, str], **others: Any) -> Settings:
+    return Settings(env="test", databases=list(databases), **others)
+
+
+def test_one_database_holds_all_slots() -> None:
+    assert Settings(env="test").slot_map() == map_of_one()
+    assert Settings(env="test", database_url="sqlite:///a").urls_of_databases() == {"first": "sqlite:///a"}
+
+
+def test_several_share_them() -> None:
+    found = settings(FIRST, SECOND)
+    assert found.urls_of_databases() == {"first": FIRST["url"], "second": SECOND["url"]}
+    assert found.slot_map().ranges("second") == [(2048, 4095)]
+
+
+@pytest.mark.parametrize(
+    ("databases", "others", "told"),
+    [
+        ([FIRST, SECOND], {"database_url": "sqlite:///a"}, "either the only database, or"),
+        ([FIRST, SECOND], {"reports_database_url": "sqlite:///a"}, "one replica cannot follow several"),
+        ([FIRST, {**SECOND, "slots": "2047-4095"}], {}, "databases: the slot 2047 is given to 'first' and to 'second'"),
+        ([FIRST, {**SECOND, "slots": "all"}], {}, "ranges and single slots"),
+        ([FIRST, {**SECOND, "name": "Second"}], {}, "pattern"),
+        ([FIRST, {**SECOND, "url": FIRST["url"]}], {}, "the same URL"),
+        ([FIRST, {**SECOND, "url": f"mysql://u:{SECRET}@h/d"}], {}, "write sqlite:"),
+        ([FIRST, {**SECOND, "url": f"postgresql://u:{SECRET}@h/d"}], {}, "all of them are PostgreSQL, or all are SQL"),
+        ([FIRST, {"name": "second", "slots": "2048-4095"}], {}, "'second' has no URL"),
+        ([FIRST, SECOND], {"database_urls": {"second": f"sqlite:///{SECRET}"}}, "'second' has two URLs"),
+        ([FIRST, SECOND], {"database_urls": {"third": f"sqlite:///{SECRET}"}}, "database_urls.third: no database of"),
+        ([FIRST, SECOND], {"database_urls": {"third": f"mysql://{SECRET}"}}, "write sqlite:"),
+        ([], {"database_urls": {"first": f"sqlite:///{SECRET}"}}, "only for"),
+        ([{**SECOND, "name": f"n{number}"} for number in range(17)], {}, "16"),
+        ([{**FIRST, "path": "x"}, SECOND], {}, "path"),
+    ],
+)
+def test_databases_that_cannot_work_together_are_refused_without_a_secret(
+    databases: list[dict[str, str]], others: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ValidationError, match=told) as refused:
+        settings(*databases, **others)
+    assert SECRET not in str(refused.value)
+
+
+def test_urls_come_from_the_folder_of_secrets_and_the_environment(empty: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "tillbook.toml").write_text(
+        'env = "test"\n[[databases]]\nname = "first"\nslots = "0-2047"\n'
+        '[[databases]]\nname = "se-cond"\nslots = "2048-4094"\n[[databases]]\nname = "third"\nslots = "4095"\n'
+    )
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "database_urls__se-cond").write_text("postgresql://from/secrets\n")
+    (secrets / "database_urls__third").write_text("postgresql://overridden/\n")
+    empty.setenv("TILLBOOK_SECRETS_DIR", str(secrets))
+    empty.setenv("TILLBOOK_DATABASE_URLS__FIRST", "postgresql://from/environment")
+    empty.setenv("TILLBOOK_DATABASE_URLS__THIRD", "postgresql://from/environment/too")
+    assert load().urls_of_databases() == {
+        "first": "postgresql://from/environment",
+        "se-cond": "postgresql://from/secrets",
+        "third": "postgresql://from/environment/too",
+    }
+
+
+def test_all_of_it_can_be_one_variable(empty: pytest.MonkeyPatch) -> None:
+    empty.setenv("TILLBOOK_ENV", "test")
+    empty.setenv("TILLBOOK_DATABASES", '[{"name": "only", "slots": "0-4095", "url": "sqlite:///a"}]')
+    assert load().urls_of_databases() == {"only": "sqlite:///a"}
+
+
+def test_a_list_has_no_parts_by_number(empty: pytest.MonkeyPatch) -> None:
+    empty.setenv("TILLBOOK_DATABASES__0__URL", f"sqlite:///{SECRET}")
+    with pytest.raises(BadSettings, match="TILLBOOK_DATABASES__0__URL: there is no such setting") as refused:
+        load()
+    assert SECRET not in str(refused.value)
