@@ -1,8 +1,10 @@
-"""`python -m tests.demo.chaos [SECONDS]`: the service, its worker and a receiving backend are killed again and again.
+"""`python -m tests.demo.chaos [SECONDS] [two]`: the service, its worker and a receiving backend are killed again and
+again; with `two`, so is each of two PostgreSQL servers that share the slots.
 
 Users buy, spend, give and are granted coins meanwhile; whoever gets no answer repeats the request with its key. At the
 end the receiver's own books, made from events alone, must say what the wallets say, every event of the feed must be
-applied, and the audit must be balanced. Real processes over HTTP, on SQLite, five minutes if not told otherwise.
+applied, and the audit must be balanced. Real processes over HTTP, on SQLite or two servers, five minutes if not told
+otherwise.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,7 @@ from tests.demo import house, simulators
 from tests.demo.patience import wait_for
 from tests.demo.people import press_pay, say
 from tests.demo.play import CATALOGUE
+from tests.support.own_server import Server
 
 SECONDS = 300.0
 USERS = 12
@@ -39,13 +43,15 @@ PAUSE_SECONDS = 0.3
 LONGEST_UPTIME_SECONDS = 5.0
 LONGEST_DOWNTIME_SECONDS = 2.0
 NAMES = ("web", "worker", "receiver")
+SHARES = {"first": "0-2047", "second": "2048-4095"}
 
 
 class Chaos:
     """A Tillbook whose processes die, and users who do not care."""
 
-    def __init__(self, running: house.Running, receiver_port: int) -> None:
+    def __init__(self, running: house.Running, receiver_port: int, servers: Mapping[str, Server]) -> None:
         self.running = running
+        self.servers = servers
         self.port = receiver_port
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.secret = ""
@@ -56,6 +62,9 @@ class Chaos:
     # --- processes ---
 
     def start(self, name: str) -> None:
+        if name in self.servers:
+            self.servers[name].start()
+            return
         if name == "web":
             self.running.start("web", "gunicorn", "-c", "python:app.serving", "wsgi:application")
         elif name == "worker":
@@ -65,18 +74,21 @@ class Chaos:
         self.processes[name] = self.running.processes[-1]
 
     def kill(self, name: str) -> None:
+        self.kills[name] += 1
+        if name in self.servers:
+            self.servers[name].kill()
+            return
         process = self.processes[name]
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         self.running.processes.remove(process)
-        self.kills[name] += 1
 
     def kill_on(self, ends: float) -> None:
         """One of them is killed, and started again a moment later, until the time is over."""
         while time.monotonic() < ends:
             time.sleep(random.uniform(0.2, LONGEST_UPTIME_SECONDS))
-            name = random.choice(NAMES)
+            name = random.choice([*NAMES, *self.servers])
             self.kill(name)
             time.sleep(random.uniform(0, LONGEST_DOWNTIME_SECONDS))
             self.start(name)
@@ -163,6 +175,17 @@ def run(chaos: Chaos, seconds: float) -> bool:
     return audit.returncode == 0
 
 
+@contextlib.contextmanager
+def own_server() -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="tb-", dir="/tmp") as folder:
+        server = Server(Path(folder))
+        try:
+            yield server
+        finally:
+            with contextlib.suppress(AssertionError):
+                server.kill()
+
+
 def main() -> None:
     os.environ["TILLBOOK_ENV"] = "demo"
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -170,15 +193,17 @@ def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
     web, alipay, wechat, apple, receiver = house.free_ports(5)
     ports = {"alipay": alipay, "wechat": wechat, "apple": apple}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         chaos = Path(folder) / "chaos"
         providers = simulators.start(ports, f"http://127.0.0.1:{web}", house.empty(chaos))
-        running = house.prepare(chaos, web, providers.accounts)
+        servers = {name: stack.enter_context(own_server()) for name in (SHARES if "two" in sys.argv else ())}
+        shared = [{"name": name, "slots": SHARES[name], "url": server.url} for name, server in servers.items()]
+        running = house.prepare(chaos, web, providers.accounts, databases=shared)
         try:
             for command in (("migrate",), ("products", "import", str(CATALOGUE))):
                 if running.tillbook(*command).returncode:
                     raise SystemExit(f"tillbook {' '.join(command)} failed")
-            good = run(Chaos(running, receiver), seconds)
+            good = run(Chaos(running, receiver, servers), seconds)
         finally:
             running.stop()
     sys.exit(0 if good else 1)

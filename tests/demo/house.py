@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,9 +117,17 @@ def empty(folder: Path) -> MovedClock:
     return MovedClock(folder / "clock")
 
 
-def prepare(folder: Path, port: int, accounts: dict[str, dict[str, Any]], *, moves_clock: bool = False) -> Running:
+def prepare(
+    folder: Path,
+    port: int,
+    accounts: dict[str, dict[str, Any]],
+    *,
+    moves_clock: bool = False,
+    databases: Sequence[dict[str, str]] = (),
+) -> Running:
     """Write the configuration of a fresh installation into a folder that is empty, or not there yet. `moves_clock`: the
-    `clock` of the installation moves the service, too."""
+    `clock` of the installation moves the service, too. `databases`: what `[[databases]]` says; one SQLite file if not
+    given."""
     folder.mkdir(parents=True, exist_ok=True)
     clock = MovedClock(folder / "clock")
     url = f"http://127.0.0.1:{port}"
@@ -126,7 +135,7 @@ def prepare(folder: Path, port: int, accounts: dict[str, dict[str, Any]], *, mov
     tables: dict[str, dict[str, Any]] = {
         "": {
             "env": "demo",
-            "database_url": f"sqlite:///{folder / 'tillbook.sqlite3'}",
+            **({} if databases else {"database_url": f"sqlite:///{folder / 'tillbook.sqlite3'}"}),
             "database_durable": False,
             "public_url": url,
             **({"clock_offset_file": str(clock.file)} if moves_clock else {}),
@@ -148,6 +157,7 @@ def prepare(folder: Path, port: int, accounts: dict[str, dict[str, Any]], *, mov
         "TILLBOOK_ENV": "demo",
         "TILLBOOK_BIND": f"127.0.0.1:{port}",
         "TILLBOOK_WEB_WORKERS": "2",
+        **({"TILLBOOK_DATABASES": json.dumps(list(databases))} if databases else {}),
     }
     return Running(folder, url, secret, key, environ, clock)
 

@@ -23,8 +23,8 @@ from app.services.accounts.catalog import import_products, parse_catalogue
 from app.services.base.databases import SharedSlots
 from app.services.base.slot_maps import SlotMaps, write_missing
 from tests.conftest import create_schema
-from tests.promises.test_database_killed import Server
 from tests.support import databases
+from tests.support.own_server import Server
 from tests.support.two_databases import HALF, by_hand
 from tests.support.web_client import test_settings, token
 from tests.support.world import CATALOGUE, World

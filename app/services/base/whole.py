@@ -188,13 +188,13 @@ def merged(
 ) -> Result[Any]:
     """The answers of several databases to one statement as one answer. Raises CannotBeSummed."""
     columns = list(statement.exported_columns)
-    if getattr(statement, "_having_criteria", ()):  # SQLAlchemy shows its parts nowhere else
+    if getattr(statement, "_having_criteria", None):  # SQLAlchemy shows its parts nowhere else
         raise CannotBeSummed(f"a condition on sums: {statement}")
     combines = [_combine(column) for column in _selected(statement)]
     results = [read() for read in reads]
     names = list(results[0].keys())
     rows: Iterable[Sequence[Any]]
-    if any(combines) or getattr(statement, "_group_by_clauses", ()):
+    if any(combines) or bool(getattr(statement, "_group_by_clauses", None)):
         rows = _grouped(results, combines)
         rows = sorted(rows, key=_order(statement, columns, dialect)) if _is_ordered(statement) else rows
     else:
@@ -331,7 +331,7 @@ def one_order(connection: Connection | WholeConnection, text: ColumnElement[Any]
 
 
 def _is_reference(clause: Any) -> bool:
-    return clause.__visit_name__ == "label_reference"
+    return bool(clause.__visit_name__ == "label_reference")
 
 
 def _is_collated(clause: Any) -> bool:
