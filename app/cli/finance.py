@@ -239,7 +239,7 @@ def show_clearing(account: str, day: str, zone: str) -> None:
     bill_day = BillDay(found.name, environment_of(found.live), _day(day), ZoneInfo(zone), found.whose)
     now = core.clock.now()
     rest = False
-    for each in core.home.read(lambda tx: clearing_at_end_of(tx, bill_day, now=now), snapshot=True):
+    for each in core.whole.read(lambda tx: clearing_at_end_of(tx, bill_day, now=now, lag=found.lag), snapshot=True):
         told = "no bill says" if each.closing is None else str(each.closing)
         left = "unknown" if each.rest is None else str(each.rest)
         click.echo(f"{each.currency}  bill {told}  books {each.clearing}  on its way {each.on_its_way}  rest {left}")

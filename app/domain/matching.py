@@ -35,6 +35,8 @@ class Mismatch(StrEnum):
     """A person said to which order its money belongs: it is told again with a payment of that."""
     BEFORE_IMPORT = "before_import"
     """A period of an imported agreement that the earlier system has credited."""
+    REFUND_BEFORE_IMPORT = "refund_before_import"
+    """Money of such a period went back: its sale and its coins are the earlier system's, so a person corrects both."""
     REFUNDS_UNKNOWN = "refunds_unknown"
     """Paid as asked, and something of it went back, nobody says how much: held until a refund of it is told."""
 

@@ -48,6 +48,8 @@ class RefundCause(StrEnum):
 
 
 OPEN_REFUND = frozenset({RefundStatus.CREATED, RefundStatus.PENDING, RefundStatus.UNKNOWN})
+MONEY_WENT_BACK = (RefundStatus.DONE, RefundStatus.UNDONE)
+"""To the payer, even if it came back later."""
 
 _S, _C = RefundStatus, RefundCause
 REFUND_EDGES: dict[tuple[RefundStatus, RefundCause], RefundStatus] = {

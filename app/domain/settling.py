@@ -80,10 +80,11 @@ class TooMuchLeftOver(Exception):
     """One side alone has more than could be a list of differences."""
 
 
-def is_late(line: datetime, entry: datetime, pool: timedelta = POOL) -> bool:
+def is_late(line: Told, entry: BookedEntry, pool: timedelta = POOL) -> bool:
     """Whether the two sides date one thing further apart than the pool. The pool is of days: its last one counts as a
-    whole."""
-    return abs(line - entry) >= pool + A_DAY
+    whole. An undecided line has the time of the request, and a bank may need a week for a refund (public holidays):
+    that is no difference."""
+    return not line.undecided and abs(line.at - entry.at) >= pool + A_DAY
 
 
 def reconcile(
@@ -217,7 +218,7 @@ def _compare(result: Reconciliation, line: Told, entry: BookedEntry) -> None:
     elif entry.fee_minor is not None and line.fee_minor != -entry.fee_minor:
         fee = of_pair(DifferenceType.FEE, line, entry)
         result.found.append(replace(fee, ours_minor=-entry.fee_minor, theirs_minor=line.fee_minor))
-    elif is_late(line.at, entry.at, result.pool):
+    elif is_late(line, entry, result.pool):
         result.found.append(of_pair(DifferenceType.LATE, line, entry))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property, partial
 from importlib.metadata import EntryPoint, entry_points
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from app.domain.settling import Whose
+from app.domain.settling import POOL, Whose
 from app.providers.errors import Misconfigured
 from app.providers.tools import Tools
 from app.providers.verbs import Fulfils, Plugin, Provider, Scans
@@ -64,6 +65,11 @@ class ProviderAccount:
     def whose(self) -> Whose:
         """Which lines of its bills can be ours."""
         return Whose(self.shared, self.our_numbers)
+
+    @cached_property
+    def lag(self) -> timedelta:
+        """So much later than a trade an account bill may tell of it."""
+        return max(POOL, timedelta(days=self.settles_within_days))
 
     @cached_property
     def takes_reports(self) -> bool:

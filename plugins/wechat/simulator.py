@@ -19,7 +19,7 @@ keys. `/` lists the orders and leads to the cashier of each; everything under `/
     POST pay-out {"amount"?}                           to the merchant's bank; all that is there, if not given
     POST pay-out-daily {"reserve"?}                    from tomorrow on, each morning
     POST move {"amount", "name", "word", "account"?, "remark"?}   another movement of the balance; negative: out
-    POST settlement {"settlement"}                     T+0 (payments one by one) or T+1 (a day's on the next)
+    POST settlement {"settlement"}                     T+0 (payments one by one), T+1 or T+7 (a day's on a later one)
     POST trade-of-another-system {"amount", "appid"?}  paid by way of another till of the merchant's
     POST bill-fault {"fault", "number", "feed"?, "word"?, "cells"?}   drop, double, alter, delay a row; or mend
     POST faults {"lose": 1, …}                         see `app.providers.testing.simulator.Faults`

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask, Response, jsonify, request
 
 from plugins.wechat.bills.feeds import TRADE_BILL
-from plugins.wechat.simulated.books import AT_ONCE, NEXT_DAY, Refused
+from plugins.wechat.simulated.books import AT_ONCE, SETTLED_AFTER_DAYS, Refused
 from plugins.wechat.simulated.funds import BASIC, Movement
 from plugins.wechat.simulated.wechat import SimulatedWeChat
 
@@ -40,8 +40,8 @@ def add_bill_control(app: Flask, wechat: SimulatedWeChat) -> None:
     @app.post("/_control/settlement")
     def control_settlement() -> Response:
         wanted = str(request.get_json()["settlement"])
-        if wanted not in (AT_ONCE, NEXT_DAY):
-            raise Refused(400, "PARAM_ERROR", f"settlement is {AT_ONCE} or {NEXT_DAY}")
+        if wanted not in (AT_ONCE, *SETTLED_AFTER_DAYS):
+            raise Refused(400, "PARAM_ERROR", f"settlement is one of {AT_ONCE}, {', '.join(SETTLED_AFTER_DAYS)}")
         wechat.books.settlement = wanted
         return jsonify(settlement=wanted)
 

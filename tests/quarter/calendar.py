@@ -42,9 +42,9 @@ def end_of_day(day: date, zone: tzinfo) -> datetime:
     return datetime.combine(day + A_DAY, time(), zone).astimezone(UTC) - TICK
 
 
-def end_of_bill(moment: datetime) -> datetime:
-    """The last moment of the Beijing day in whose bill it stands."""
-    return end_of_day(moment.astimezone(CHINA).date(), CHINA)
+def end_of_bill(moment: datetime, zone: tzinfo = CHINA) -> datetime:
+    """The last moment of the provider's day in whose bill it stands."""
+    return end_of_day(moment.astimezone(zone).date(), zone)
 
 
 @dataclass(frozen=True, slots=True, order=True)

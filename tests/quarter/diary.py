@@ -23,6 +23,12 @@ class Return:
     """When the provider gives its part of the fee back, if it does."""
     told_at: datetime | None = None
     """When we heard of it, if that was later."""
+    asked_at: datetime | None = None
+    """When it was asked for, if the payer's bank took days for it: that is its time in bills."""
+
+    @property
+    def in_bills_at(self) -> datetime:
+        return self.asked_at or self.at
 
 
 @dataclass(slots=True)
@@ -101,7 +107,7 @@ class Diary:
     """Sales of other systems."""
     strays: dict[str, Elsewhere] = field(default_factory=dict)
     """Payments with a number like ours, by that number: they end in suspense."""
-    payouts: list[tuple[str, int, datetime]] = field(default_factory=list)
-    """Provider, fen to the bank, when."""
+    payouts: list[tuple[str, int, str, datetime]] = field(default_factory=list)
+    """Provider, minor units to the bank, their currency, when."""
     closed: list[tuple[datetime, datetime]] = field(default_factory=list)
     """Months that are closed: their end, and since when bookings for them count when they are booked."""

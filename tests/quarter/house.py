@@ -1,5 +1,6 @@
-"""The house of the simulated quarter: a Tillbook with the real plugins of Alipay, WeChat Pay and the App Store, over
-their simulators in this process. Nobody uses a network, and the clock moves only when told to."""
+"""The house of the simulated quarter: a Tillbook with the real plugins of Alipay, WeChat Pay, the App Store and the
+sandbox (`plaza`, which takes two currencies), over their simulators in this process. Nobody uses a network, and the
+clock moves only when told to."""
 
 from __future__ import annotations
 
@@ -38,6 +39,8 @@ from plugins.alipay import simulator as alipay
 from plugins.alipay.simulated.keys import demo_keys
 from plugins.apple import plugin as apple_plugin
 from plugins.apple import simulator as apple
+from plugins.sandbox import plugin as sandbox_plugin
+from plugins.sandbox import simulator as sandbox
 from plugins.wechat import plugin as wechat_plugin
 from plugins.wechat import simulator as wechat
 from plugins.wechat.simulated.keys import generate_config
@@ -47,12 +50,15 @@ from tests.support.databases import databases_of
 
 MOST_ROUNDS = 200
 """Rounds of the worker in one go. More means that the worker does not come to rest."""
+MERCHANT = "quarter-plaza"
+_SECRET = "the plaza of the simulated quarter, and no other"
 _PUBLIC = "https://pay.quarter.test"
-_URLS = {name: f"https://{name}.quarter.test" for name in ("alipay", "wechat", "apple")}
+_URLS = {name: f"https://{name}.quarter.test" for name in ("alipay", "wechat", "apple", "plaza")}
 _SCANS = {
     "alipay": {"trade_bill": 60, "account_bill": 60},
     "wechat": {"fund_bill": 60},
     "apple": {"sales_report": 60, "finance_detail": 60},
+    "plaza": {"trade_bill": 60, "fund_bill": 60},
 }
 """Finance brings WeChat Pay's trade bills by hand: nothing is applied from them before they are compared."""
 
@@ -64,6 +70,7 @@ class Simulators:
     alipay: Any
     wechat: Any
     store: Any
+    plaza: Any
     accounts: dict[str, ProviderAccount]
 
 
@@ -86,6 +93,7 @@ class House:
         self.simulators.alipay.deliveries.run_due()
         self.simulators.wechat.deliveries.run_due()
         self.simulators.store.notifications.run_due()
+        self.simulators.plaza.deliveries.run_due()
 
     def work(self) -> None:
         """The worker's rounds until nothing is left to do. Lanes that pause after an idle round get their pause."""
@@ -95,16 +103,15 @@ class House:
             self.deliver()
         raise AssertionError("the worker does not come to rest")
 
-    def share(self, name: str) -> None:
-        """The house starts anew with another setting: other systems use that provider account, too."""
-        shared = replace(self.simulators.accounts[name], shared=True)
-        self.simulators.accounts[name] = shared
+    def configure(self, name: str, **settings: Any) -> None:
+        """The house starts anew with other settings of that provider account."""
+        self.simulators.accounts[name] = replace(self.simulators.accounts[name], **settings)
         self.core = replace(self.core, registry=Registry(dict(self.simulators.accounts)))
         self.worker = Worker(self.core)
 
-    def order(self, user: str, sku: str, account: str, way: str) -> tuple[int, int, Any]:
+    def order(self, user: str, sku: str, account: str, way: str, currency: str = "CNY") -> tuple[int, int, Any]:
         """The numbers of a new order and of its payment, and what the payer's device gets."""
-        wanted = NewOrder(user, sku, 1, PayBy(account, way), "CNY")
+        wanted = NewOrder(user, sku, 1, PayBy(account, way), currency)
         request = keyed(f"user:{user}", f"order-{user}", "create_order", {"product": sku, "quantity": 1})
         order_id, payment_id = orders.create_order(self.core, wanted, request)
         payment_starts.start_payment(self.core, payment_id)
@@ -187,19 +194,22 @@ def _simulators(clock: FixedClock, receive: Any) -> Simulators:
                 now=clock.now, monotonic=seconds, send=receive, notify_urls={"Production": notify, "Sandbox": notify}
             )
         )
+        config_of_plaza = sandbox.SimulatorConfig({MERCHANT: _SECRET}, _URLS["plaza"], clock=clock, send=receive)
+        plaza_app = sandbox.create_simulator(config_of_plaza)
     simulated_wechat, store = wechat_app.extensions["wechat"], apple.simulated_store(apple_app)
     simulated_wechat.situation.kind = "public_key"
     settings = {
         "alipay": keys.settings(f"{_URLS['alipay']}/gateway.do"),
         "wechat": config.settings_v3(_URLS["wechat"], certificates=False),
         "apple": store.settings(_URLS["apple"]) | {"confirm": "no"},
+        "plaza": {"base_url": _URLS["plaza"], "merchant": MERCHANT, "secret": _SECRET},
     }
     plugins = {"alipay": (alipay_plugin, alipay_app), "wechat": (wechat_plugin, wechat_app)}
-    plugins["apple"] = (apple_plugin, apple_app)
+    plugins |= {"apple": (apple_plugin, apple_app), "plaza": (sandbox_plugin, plaza_app)}
     accounts = {
         name: ProviderAccount(
             name,
-            name,
+            plugin.name,
             False,
             plugin.build(
                 plugin.settings.model_validate(settings[name]),
@@ -210,4 +220,4 @@ def _simulators(clock: FixedClock, receive: Any) -> Simulators:
         )
         for name, (plugin, app) in plugins.items()
     }
-    return Simulators(alipay.simulated(alipay_app), simulated_wechat, store, accounts)
+    return Simulators(alipay.simulated(alipay_app), simulated_wechat, store, plaza_app.extensions["sandbox"], accounts)

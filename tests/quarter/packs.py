@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -15,7 +16,7 @@ class Pack:
     days: int = 0
     """So long its paid coins are good; 0: for ever."""
     cents: int = 0
-    """Its price in the store's other territory; 0: it is not sold there."""
+    """Its price in US dollars; 0: it has none."""
 
     @property
     def store_id(self) -> str:
@@ -35,12 +36,18 @@ def catalogue_text() -> str:
     return "\n".join(map(_product, PACKS))
 
 
+def _prices(pack: Pack) -> Iterator[str]:
+    for currency, minor in (("CNY", pack.fen), ("USD", pack.cents)):
+        if minor:
+            yield f'{currency} = "{minor // 100}.{minor % 100:02d}"'
+
+
 def _product(pack: Pack) -> str:
     lines = [
         "[[products]]",
         f'sku = "{pack.sku}"',
         f'title = "{pack.coins} coins"',
-        f'prices = {{ CNY = "{pack.fen // 100}.{pack.fen % 100:02d}" }}',
+        f"prices = {{ {', '.join(_prices(pack))} }}",
         f'store_ids = {{ apple = "{pack.store_id}" }}',
         *("[[products.grants]]", 'asset = "coin"', f"amount = {pack.coins}"),
     ]

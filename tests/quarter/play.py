@@ -15,6 +15,7 @@ from tests.quarter.calendar import A_DAY, CHINA, Calendar
 from tests.quarter.diary import NEVER, Diary, Sale, Wrong
 from tests.quarter.house import House, build_house
 from tests.quarter.packs import PACKS, Pack
+from tests.quarter.plaza import PlazaTill
 from tests.quarter.tills import AlipayTill, StoreTill, WeChatTill, day_of, fetched
 
 STRAY = 4_503_599_627_370_496
@@ -22,6 +23,12 @@ STRAY = 4_503_599_627_370_496
 MORNING, LATER = time(10, 31), time(13, 0)
 """When the bills of the day before are there, and when what waited for a pause of the worker's is done."""
 QUIET_DAYS = 3
+"""After the last sales. More where the money needs a week."""
+A_WEEK = 7
+BANK_DAYS = timedelta(days=4, hours=1)
+"""So long a bank takes for some refunds."""
+PAID_OUT_WITHIN = 6
+"""Days. A payout comes every four days, and leaves a little."""
 PAUSE = timedelta(minutes=5)
 """After it the worker looks for bills again."""
 SALE_OF_WRONGS = PACKS[0]
@@ -43,10 +50,17 @@ class Quarter:
         self.chance = random.Random(seed)
         self.house: House = build_house(sessions, datetime.combine(first, time(0, 1), CHINA), zone)
         self.alipay, self.wechat, self.store = AlipayTill(self.house), WeChatTill(self.house), StoreTill(self.house)
+        self.plaza = PlazaTill(self.house)
         self.tills = (self.alipay, self.wechat)
+        """Those of China, with their coupons and faults."""
+        self.with_balance = (*self.tills, self.plaza)
         self.diary = Diary()
         self.alipay.office.gives_fees_back = bool(seed % 2)
-        if seed % 3 == 0:
+        self.house.configure(self.wechat.name, pays_out_within_days=PAID_OUT_WITHIN)
+        self.settled_after_a_week = seed % 4 == 0
+        if self.settled_after_a_week:
+            self.wechat.settles_after_a_week()
+        elif seed % 3 == 0:
             self.wechat.settles_the_next_day()
         self.held_back: list[HeldBack] = []
         self._users, self._strays, self._order = itertools.count(1), itertools.count(STRAY), itertools.count()
@@ -60,8 +74,13 @@ class Quarter:
         return Calendar(self.zone, self.house.clock.now(), tuple(self.diary.closed))
 
     @property
+    def quiet_days(self) -> int:
+        return QUIET_DAYS + A_WEEK * self.settled_after_a_week
+
+    @property
     def gives_fees_back(self) -> frozenset[str]:
-        return frozenset(till.name for till in self.tills if till is self.wechat or self.alipay.office.gives_fees_back)
+        of_alipay = {self.alipay.name} if self.alipay.office.gives_fees_back else set[str]()
+        return frozenset({self.wechat.name, self.plaza.name} | of_alipay)
 
     # --- time -----------------------------------------------------------------------------------------------------
 
@@ -86,6 +105,9 @@ class Quarter:
         for _ in range(self.sales):
             at = self.on(day, time(0, 0)) + timedelta(seconds=self.chance.randrange(120, 86_280))
             self.at(at, self._some_sale)
+        for _ in range(1 + self.sales // 6):
+            at = self.on(day, time(0)) + timedelta(seconds=self.chance.randrange(120, 86_280))
+            self.at(at, partial(self._some_sale, self.plaza))
         if day % 2:
             self.at(self.on(day, time(23, 59, 59)), self._some_sale)
         if day % 3 == 1:
@@ -102,10 +124,12 @@ class Quarter:
     def new_user(self) -> str:
         return f"user-{next(self._users)}"
 
-    def _some_sale(self) -> None:
+    def _some_sale(self, where: PlazaTill | None = None) -> None:
         pack = self.chance.choice(PACKS)
-        where = next(self._turns)
-        if isinstance(where, StoreTill):
+        self._sell(next(self._turns) if where is None else where, pack)
+
+    def _sell(self, where: AlipayTill | WeChatTill | StoreTill | PlazaTill, pack: Pack) -> None:
+        if isinstance(where, StoreTill | PlazaTill):
             sale = where.sell(self.new_user(), pack, abroad=bool(pack.cents) and self.chance.random() < 0.3)
         else:
             coupon = self.chance.randint(1, pack.fen - 1) if self.chance.random() < 0.1 else 0
@@ -185,7 +209,7 @@ class Quarter:
         if sale.provider == self.store.name:
             self.store.gives_back(sale)
             return
-        till = self.alipay if sale.provider == self.alipay.name else self.wechat
+        till = next(till for till in self.with_balance if till.name == sale.provider)
         give = till.refund if self.chance.random() < 0.6 else till.gives_back
         give(sale, fen)
 
@@ -195,18 +219,23 @@ class Quarter:
         self.diary.aliens.append(self.alipay.sell_elsewhere(f"WEB{next(self._order)}", fen))
 
     def _pay_out(self) -> None:
-        for till in self.tills:
-            there = till.balance(self.house.clock.now())
+        for till, currency, there in self._balances():
             if there > 100:
-                self._paid_out(till, there - self.chance.randint(0, 100))
+                self._paid_out(till, there - self.chance.randint(0, 100), currency)
 
     def pay_everything_out(self) -> None:
-        for till in self.tills:
-            self._paid_out(till, till.balance(self.house.clock.now()))
+        for till, currency, there in self._balances():
+            if there:
+                self._paid_out(till, there, currency)
 
-    def _paid_out(self, till: AlipayTill | WeChatTill, fen: int) -> None:
-        till.pay_out(fen)
-        self.diary.payouts.append((till.name, fen, self.house.clock.now()))
+    def _balances(self) -> Iterator[tuple[AlipayTill | WeChatTill | PlazaTill, str, int]]:
+        for till in self.with_balance:
+            for currency in till.currencies:
+                yield till, currency, till.balance(self.house.clock.now(), currency)
+
+    def _paid_out(self, till: AlipayTill | WeChatTill | PlazaTill, minor: int, currency: str) -> None:
+        till.pay_out(minor, currency)
+        self.diary.payouts.append((till.name, minor, currency, self.house.clock.now()))
 
     # --- what goes wrong --------------------------------------------------------------------------------------------
 
@@ -214,6 +243,8 @@ class Quarter:
         """One of each type and provider, on days from `first` to `last`, and the wrong fee on the day after."""
         wrongs: list[Callable[[], None]] = [self._late_payment, self._late_refund, self._refund_extra, self._not_ours]
         wrongs += [self._stray, self._status, self._wrong_row(self.wechat, "currency", "currency")]
+        wrongs += [partial(self._abroad, "missing"), partial(self._abroad, "twice"), self._refund_missing_abroad]
+        wrongs += [self._wrong_row(self.wechat, "time", "late"), self._slow_refund, partial(self._slow_refund, 77)]
         for till in self.tills:
             wrongs += [
                 self._wrong_row(till, "missing", "ours_not_theirs"),
@@ -221,13 +252,15 @@ class Quarter:
                 self._wrong_row(till, "changed", "amount"),
                 self._refund_missing(till),
                 self._refund_twice(till),
-                self._unbalanced(till),
             ]
+            if not self._is_settled_late(till):
+                wrongs.append(self._unbalanced(till))
             self.at(self.on(first, time(16)), partial(self._late_row, till))
         days = list(range(first, last + 1))
         self.at(self.on(last + 1, time(11)), self._wrong_fee)
         self.at(self.on(last, time(23, 58, 30)), self._status)
-        self.at(self.on(last + 2, time(9)), self._late_fee)
+        if not self._is_settled_late(self.wechat):
+            self.at(self.on(last + 2, time(9)), self._late_fee)
         self.at(self.on(first, time(10, 5)), lambda: self.wechat.brings_a_bill_of_another_merchant(self._yesterday()))
         self.at(self.on(last + 1, time(9)), partial(self.wechat.fund_bills_are_late, True))
         self.at(self.on(last + 3, time(9)), partial(self.wechat.fund_bills_are_late, False))
@@ -235,12 +268,33 @@ class Quarter:
             second = self.chance.randrange(8 * 3600, 22 * 3600)
             self.at(self.on(days[number % len(days)], time(0)) + timedelta(seconds=second), wrong)
 
-    def _sale_of(self, till: AlipayTill | WeChatTill, *, told: bool = True, pack: Pack = SALE_OF_WRONGS) -> Sale:
-        sale = till.sell(self.new_user(), pack, told=told)
+    def _is_settled_late(self, till: AlipayTill | WeChatTill) -> bool:
+        """What is wrong in its account bills is not to be seen before the review."""
+        return till is self.wechat and self.settled_after_a_week
+
+    def _sale_of(self, till: AlipayTill | WeChatTill, *, told: bool = True, coupon: int = 0) -> Sale:
+        sale = till.sell(self.new_user(), SALE_OF_WRONGS, told=told, coupon=coupon)
         self.diary.sales.append(sale)
         return sale
 
-    def _planted(self, till: AlipayTill | WeChatTill, type_: str, name: str) -> Wrong:
+    def _sale_abroad(self) -> Sale:
+        sale = self.plaza.sell(self.new_user(), PACKS[2], abroad=True)
+        self.diary.sales.append(sale)
+        return sale
+
+    def _abroad(self, what: str) -> None:
+        """A wrong row in another currency."""
+        sale = self._sale_abroad()
+        self.plaza.spoil(sale, what)
+        self._planted(self.plaza, "duplicate" if what == "twice" else "ours_not_theirs", sale.number)
+
+    def _refund_missing_abroad(self) -> None:
+        sale = self._sale_abroad()
+        number = self.plaza.refund(sale, 250)
+        self.plaza.spoil(sale, "missing", number)
+        self._planted(self.plaza, "refund_missing", number)
+
+    def _planted(self, till: AlipayTill | WeChatTill | PlazaTill, type_: str, name: str) -> Wrong:
         wrong = Wrong(till.name, type_, name)
         self.diary.wrongs.append(wrong)
         return wrong
@@ -332,6 +386,11 @@ class Quarter:
         """As `_refund_extra`; and nobody looks at the difference before the month is closed."""
         number = self.wechat.gives_back(self._sale_of(self.wechat), 301, told=False)
         self._hold_back(self._planted(self.wechat, "refund_extra", number))
+
+    def _slow_refund(self, coupon: int = 0) -> None:
+        """The bill has it as in progress, and the payer's bank needs days: no difference."""
+        sale = self._sale_of(self.wechat, coupon=coupon)
+        self.at(self.house.clock.now() + BANK_DAYS, self.wechat.slow_refund(sale, 240))
 
     def _late_row(self, till: AlipayTill | WeChatTill) -> None:
         """The trade bill of the next day has the row: no difference."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from math import floor
 from typing import NamedTuple
@@ -15,9 +15,10 @@ from tests.quarter.calendar import CHINA, Calendar, FiscalMonth, end_of_bill, fi
 from tests.quarter.diary import Diary, Elsewhere, Return, Sale
 from tests.quarter.worth import half_up, steps_of
 
-ALIPAY, WECHAT, STORE = "alipay", "wechat", "apple"
-RATE = {ALIPAY: Fraction(6, 1000), WECHAT: Fraction(6, 1000)}
-"""The fee for each payment, rounded half up to the fen."""
+ALIPAY, WECHAT, STORE, PLAZA = "alipay", "wechat", "apple", "plaza"
+RATE = {ALIPAY: Fraction(6, 1000), WECHAT: Fraction(6, 1000), PLAZA: Fraction(6, 1000)}
+"""The fee for each payment, rounded half up to the minor unit."""
+BILL_ZONE = {ALIPAY: CHINA, WECHAT: CHINA, PLAZA: UTC}
 TAX = {"CNY": Fraction(2, 100), "USD": Fraction(0)}
 COMMISSION = {"CNY": Fraction(25, 100), "USD": Fraction(30, 100)}
 """What the store's terms say: tax is taken off the price first, then the commission."""
@@ -42,7 +43,7 @@ class Entry(NamedTuple):
 class Recount:
     diary: Diary
     calendar: Calendar
-    gives_fees_back: frozenset[str] = frozenset({WECHAT})
+    gives_fees_back: frozenset[str] = frozenset({WECHAT, PLAZA})
     """Providers whose contract gives the fee back with the payment."""
 
     # --- entries ----------------------------------------------------------------------------------------------------
@@ -62,8 +63,8 @@ class Recount:
             if stray.told_at is not None:
                 counts_at = self.calendar.counts_at(stray.at, stray.told_at)
                 yield Entry(counts_at, "suspense", f"clearing:{stray.provider}", "suspense", "CNY", stray.fen)
-        for provider, fen, at in self.diary.payouts:
-            yield self._of_bill(at, "payout", provider, "bank", -fen)
+        for provider, minor, currency, at in self.diary.payouts:
+            yield self._of_bill(at, "payout", provider, "bank", -minor, currency=currency)
         yield from self._recognised()
         for month, currency, share in self.store_shares():
             yield Entry(month.end, "store_share", f"store_share:{STORE}", f"clearing:{STORE}", currency, share)
@@ -94,12 +95,12 @@ class Recount:
             return
         fee = fee_of(sale)
         if sale.fee_told_at is None or sale.fee_told_at <= self.calendar.now:
-            yield self._of_bill(sale.fee_at, "fee", sale.provider, "fees", -fee, sale.fee_told_at)
+            yield self._of_bill(sale.fee_at, "fee", sale.provider, "fees", -fee, sale.fee_told_at, sale.currency)
         yield self._of_bill(sale.paid_at, "discount", sale.provider, "discounts", -sale.coupon_fen)
         left = fee
         for one in sale.back:
             coupon = coupon_back(sale, one)
-            yield self._of_bill(one.at, "discount", sale.provider, "discounts", coupon)
+            yield self._of_bill(one.in_bills_at, "discount", sale.provider, "discounts", coupon, one.at)
             if sale.provider not in self.gives_fees_back:
                 continue
             if sale.provider == WECHAT:
@@ -107,15 +108,22 @@ class Recount:
             else:
                 fee_back = min(left, half_up(Fraction(fee * one.fen, sale.price)))
             left -= fee_back
-            yield self._of_bill(one.fee_at, "fee_return", sale.provider, "fees", fee_back)
+            yield self._of_bill(one.fee_at, "fee_return", sale.provider, "fees", fee_back, currency=sale.currency)
 
     def _of_bill(
-        self, at: datetime, kind: str, provider: str, account: str, comes_in: int, told_at: datetime | None = None
+        self,
+        at: datetime,
+        kind: str,
+        provider: str,
+        account: str,
+        comes_in: int,
+        told_at: datetime | None = None,
+        currency: str = "CNY",
     ) -> Entry:
         """Bills are booked by the day."""
-        counts_at = self.calendar.counts_at(end_of_bill(at), told_at or at)
+        counts_at = self.calendar.counts_at(end_of_bill(at, BILL_ZONE[provider]), told_at or at)
         clearing, other = f"clearing:{provider}", f"{account}:{provider}"
-        return Entry(counts_at, f"bill_{kind}", clearing, other, "CNY", comes_in)
+        return Entry(counts_at, f"bill_{kind}", clearing, other, currency, comes_in)
 
     def _recognised(self) -> Iterator[Entry]:
         for sale in self.known_sales():
@@ -182,7 +190,3 @@ def coupon_back(sale: Sale, one: Return) -> int:
 def proceeds_of(price: int, currency: str) -> int:
     """Of one unit."""
     return half_up(price * (1 - TAX[currency]) * (1 - COMMISSION[currency]))
-
-
-def bill_day(moment: datetime) -> date:
-    return end_of_bill(moment).astimezone(CHINA).date()

@@ -77,10 +77,10 @@ class Review:
             if _name(row) in held or _is_between_bills(row):
                 continue
             if row.type == "not_ours":
-                self.quarter.house.share(row.provider_account)
+                self.quarter.house.configure(row.provider_account, shared=True)
             elif row.type in OFFERED and row.type != "balance":  # the provider makes that bill anew
                 self.repair(row)
-        for till in self.quarter.tills:
+        for till in self.quarter.with_balance:
             till.mend()
         self.quarter.house.work()
         yesterday = (self.quarter.house.clock.now() - A_DAY).astimezone(CHINA).date()
@@ -123,7 +123,7 @@ class Review:
                     one.told_at = now
 
     def compare_again(self, first: date, last: date) -> None:
-        for account in (till.name for till in self.quarter.tills):
+        for account in (till.name for till in self.quarter.with_balance):
             for day in self.days(last):
                 if day < first:
                     continue
@@ -141,17 +141,20 @@ class Review:
     def must_clear(self, last: date) -> None:
         """At each day's end the books have what the provider has, but for what is on its way."""
         now = self.quarter.house.clock.now()
-        for till in self.quarter.tills:
+        for till in self.quarter.with_balance:
+            account = self.quarter.house.simulators.accounts[till.name]
             for day in self.days(last):
-                bill_day = BillDay(till.name, "sandbox", day, CHINA)
-                held = self.core.whole.read(partial(clearing_at_end_of, day=bill_day, now=now), snapshot=True)
-                [found] = [one for one in held if one.currency == "CNY"]
+                bill_day = BillDay(till.name, "sandbox", day, till.zone)
+                ask = partial(clearing_at_end_of, day=bill_day, now=now, lag=account.lag)
+                held = self.core.whole.read(ask, snapshot=True)
                 # A row that was wrong told of dollars: what was booked for that is taken back.
-                assert {(one.clearing, one.on_its_way) for one in held if one is not found} <= {(0, 0)}
-                there = till.balance(bill_day.end)
-                about = f"{till.name} {day}: {found}, at the provider {there}"
-                assert found.closing in (there, None), about
-                assert there - found.clearing + found.on_its_way == 0, about
+                strange = [one for one in held if one.currency not in till.currencies]
+                assert {(one.clearing, one.on_its_way) for one in strange} <= {(0, 0)}
+                for found in (one for one in held if one.currency in till.currencies):
+                    there = till.balance(bill_day.end, found.currency)
+                    about = f"{till.name} {day}: {found}, at the provider {there}"
+                    assert found.closing in (there, None), about
+                    assert there - found.clearing + found.on_its_way == 0, about
 
     def must_know_what_the_store_sold(self, last: date) -> None:
         """The store's sales reports tell as many units as its signed purchases."""

@@ -161,10 +161,12 @@ def _settlement(recount: Recount, since: datetime, until: datetime) -> Iterator[
         add(stray.at, stray.provider, "CNY", "bill_fees", -fee_of(stray))
     for alien in recount.diary.aliens:
         add(alien.at, alien.provider, "CNY", "others", alien.fen - fee_of(alien))
+    of_bills = {"bill_payments", "bill_refunds", "others"}
+    told = {(day, provider) for (day, provider, _), found in sums.items() if found.keys() & of_bills}
     for (day, provider, currency), found in sums.items():
         ours = (found["our_payments"], found["our_refunds"])
         about = (day, provider, SANDBOX, currency, *ours)
-        if not found.keys() & {"bill_payments", "bill_refunds", "others"}:  # no bill has a row of that day
+        if (day, provider) not in told:  # no bill has a row of that day
             yield (*about, None, None, None, None, 0, 0, None)
             continue
         theirs = (found["bill_payments"], found["bill_refunds"])
@@ -186,17 +188,17 @@ def _not_known(recount: Recount) -> Iterator[tuple[datetime, int]]:
 def _told_of_sale(recount: Recount, sale: Sale, add: Callable[[datetime, str, str, str, int], None]) -> None:
     """What the trade bills have of it: fees stand in the rows of payments and refunds."""
     left = fee_of(sale)
-    add(sale.paid_at, sale.provider, "CNY", "bill_payments", sale.price)
-    add(sale.paid_at, sale.provider, "CNY", "bill_fees", -left)
+    add(sale.paid_at, sale.provider, sale.currency, "bill_payments", sale.price)
+    add(sale.paid_at, sale.provider, sale.currency, "bill_fees", -left)
     for one in sale.back:
-        add(one.at, sale.provider, "CNY", "bill_refunds", one.fen)
+        add(one.in_bills_at, sale.provider, sale.currency, "bill_refunds", one.fen)
         if sale.provider in recount.gives_fees_back:
             if sale.provider == WECHAT:
                 fee_back = half_up((one.fen - coupon_back(sale, one)) * RATE[WECHAT])
             else:
                 fee_back = min(left, half_up(Fraction(fee_of(sale) * one.fen, sale.price)))
             left -= fee_back
-            add(one.at, sale.provider, "CNY", "bill_fees", fee_back)
+            add(one.in_bills_at, sale.provider, sale.currency, "bill_fees", fee_back)
 
 
 def _store_sales(recount: Recount, since: datetime, until: datetime) -> Iterator[tuple[Any, ...]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any, Protocol
 
 import pytest
@@ -16,7 +17,7 @@ from app.services.calls import scans
 from plugins.alipay.simulated.bill_office import Planted
 from plugins.alipay.simulated.bills import ACCOUNT, TRADE
 from plugins.wechat.bills.feeds import FUND_BILL, TRADE_BILL
-from plugins.wechat.simulated.books import NEXT_DAY
+from plugins.wechat.simulated.books import IN_A_WEEK, NEXT_DAY
 from tests.quarter.calendar import A_DAY, CHINA
 from tests.quarter.diary import NEVER, Elsewhere, Return, Sale
 from tests.quarter.house import House
@@ -42,9 +43,9 @@ class Till(Protocol):
 
     def sell_elsewhere(self, number: str, fen: int) -> Elsewhere: ...
 
-    def pay_out(self, fen: int) -> None: ...
+    def pay_out(self, fen: int, currency: str = "CNY") -> None: ...
 
-    def balance(self, until: datetime) -> int: ...
+    def balance(self, until: datetime, currency: str = "CNY") -> int: ...
 
     def spoil(self, number: str, what: str, day: date) -> None:
         """From now on the day's trade bill has the row of that number `missing`, `twice`, `changed`, with another
@@ -65,9 +66,10 @@ def day_of(moment: datetime) -> date:
     return moment.astimezone(CHINA).date()
 
 
-def fetched(house: House, account: str, feed: str, day: date) -> None:
+def fetched(house: House, account: str, feed: str, day: date, zone: tzinfo = CHINA) -> None:
     """`tillbook bills fetch`: one day."""
-    window = BillWindow(account, feed, day_start(day), day_start(day) + A_DAY)
+    start = datetime.combine(day, time(), zone)
+    window = BillWindow(account, feed, start, start + A_DAY)
     scans.read_range(house.core, house.simulators.accounts[account], window, lambda _: None)
 
 
@@ -79,6 +81,8 @@ def _of_another(content: bytes, mchid: bytes) -> bytes:
 
 class AlipayTill:
     name = "alipay"
+    zone = CHINA
+    currencies = ("CNY",)
 
     def __init__(self, house: House) -> None:
         self.house = house
@@ -122,10 +126,12 @@ class AlipayTill:
         trade = self.alipay.sell_elsewhere(number, fen)
         return Elsewhere(self.name, number, fen, trade.paid_at, trade.paid_at + self.office.fees_after)
 
-    def pay_out(self, fen: int) -> None:
+    def pay_out(self, fen: int, currency: str = "CNY") -> None:
+        assert currency in self.currencies
         self.office.pay_out(fen)
 
-    def balance(self, until: datetime) -> int:
+    def balance(self, until: datetime, currency: str = "CNY") -> int:
+        assert currency in self.currencies
         return int(self.office.balance_fen(until))
 
     def spoil(self, number: str, what: str, day: date) -> None:
@@ -149,6 +155,8 @@ class AlipayTill:
 
 class WeChatTill:
     name = "wechat"
+    zone = CHINA
+    currencies = ("CNY",)
 
     def __init__(self, house: House) -> None:
         self.house = house
@@ -159,6 +167,10 @@ class WeChatTill:
 
     def settles_the_next_day(self) -> None:
         self.wechat.books.settlement = NEXT_DAY
+
+    def settles_after_a_week(self) -> None:
+        self.wechat.books.settlement = IN_A_WEEK
+        self.house.configure(self.name, settles_within_days=8)
 
     def fund_bills_are_late(self, late: bool) -> None:
         self.wechat.situation.fund_bill = "creating" if late else ""
@@ -213,6 +225,19 @@ class WeChatTill:
         self.house.deliver()
         return self._noted(sale, refund, told=True)
 
+    def slow_refund(self, sale: Sale, fen: int) -> Callable[[], None]:
+        """The backend asks for the refund, and the payer's bank takes its time: call what is given back to end that."""
+        self.house.refund(int(sale.number), fen)
+        asked_at, number = self.house.clock.now(), self.wechat.books.orders[sale.number].refunds[-1].number
+
+        def finish() -> None:
+            refund = self.wechat.finish_refund(number)
+            self.house.deliver()
+            self._noted(sale, refund, told=True)
+            sale.back[-1].asked_at = asked_at
+
+        return finish
+
     def _noted(self, sale: Sale, refund: Any, *, told: bool) -> str:
         fee_at = max(refund.created_at, sale.fee_at)
         told_at = None if told else NEVER
@@ -223,10 +248,12 @@ class WeChatTill:
         order = self.wechat.books.trade_of_another_system(fen)
         return Elsewhere(self.name, str(order.number), fen, order.paid_at, order.settled_at)
 
-    def pay_out(self, fen: int) -> None:
+    def pay_out(self, fen: int, currency: str = "CNY") -> None:
+        assert currency in self.currencies
         self.wechat.funds.pay_out(fen)
 
-    def balance(self, until: datetime) -> int:
+    def balance(self, until: datetime, currency: str = "CNY") -> int:
+        assert currency in self.currencies
         tick = until.resolution
         return sum(one.fen for one in self.wechat.funds.movements(until - tick))
 
@@ -245,6 +272,9 @@ class WeChatTill:
                 faults.alter(number, {"手续费": "0.99000"})
             case "right_fee":
                 faults.alter(number, {"手续费": "0.04000"})  # of SALE_OF_WRONGS
+            case "time":
+                there = self.wechat.books.orders[number].paid_at.astimezone(CHINA) - 5 * A_DAY
+                faults.alter(number, {"交易时间": f"{there:%Y-%m-%d %H:%M:%S}"})
             case "currency":
                 faults.alter(number, {"货币种类": "USD"})
             case "unbalanced":

@@ -25,7 +25,7 @@ def play_quarter(sessions: Sessions, first: date, days: int, sales: int, seed: i
     """Raises AssertionError where something does not hold. The last day must lie in another month than the first."""
     quarter = Quarter(sessions, first, days, sales, seed, zone)
     months = Months(Review(quarter))
-    last = days + QUIET_DAYS
+    last = days + quarter.quiet_days
     for begin in range(0, days, REVIEW_EVERY):
         if begin + REVIEW_EVERY <= days:
             quarter.plan_wrongs(begin, begin + WRONG_UNTIL)
@@ -35,7 +35,7 @@ def play_quarter(sessions: Sessions, first: date, days: int, sales: int, seed: i
         if (day + 1) % REVIEW_EVERY == 0 and day < days:
             _review(months.review)
             months.close_due()
-        if day == days:
+        if day == last - QUIET_DAYS:
             quarter.play_until(quarter.on(day + 1, time(1)))
             quarter.pay_everything_out()
     _settled(months, first + (last - 2) * A_DAY)
@@ -115,7 +115,8 @@ def _settled(months: Months, last: date) -> None:
         review.must_report(span)
     review.must_know_whose_coins_are_unspent()
     balances = review.balances(quarter.house.clock.now())
-    for till in quarter.tills:
-        held = (balances.get(("CNY", f"clearing:{till.name}"), 0), till.balance(quarter.house.clock.now()))
-        assert held == (0, 0), till.name
+    for till in quarter.with_balance:
+        for currency in till.currencies:
+            there = till.balance(quarter.house.clock.now(), currency)
+            assert (balances.get((currency, f"clearing:{till.name}"), 0), there) == (0, 0), (till.name, currency)
     review.must_be_balanced()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -40,7 +40,7 @@ _T, _A, _R, _J, _C = TRANSFERS.c, ACCOUNTS.c, BILL_READINGS.c, JOURNAL_ENTRIES.c
 
 def audit_finance(sessions: Sessions, now: datetime, whose: Mapping[str, Whose]) -> Iterator[Finding]:
     """Findings, in bounded memory."""
-    yield from _bills(sessions, whose)
+    yield from _bills(sessions, now, whose)
     yield from audit_store_shares(sessions)
     yield from _journal(sessions)
     yield from _closed_months(sessions, now)
@@ -49,11 +49,11 @@ def audit_finance(sessions: Sessions, now: datetime, whose: Mapping[str, Whose])
 # --- what bills say ---
 
 
-def _bills(sessions: Sessions, whose: Mapping[str, Whose]) -> Iterator[Finding]:
+def _bills(sessions: Sessions, now: datetime, whose: Mapping[str, Whose]) -> Iterator[Finding]:
     """Every day of every account, and that there is no transfer of these kinds beside them."""
     explained: dict[tuple[str, str], set[date]] = defaultdict(set)
     for account, environment, zone in read(sessions, _accounts):
-        waiting = read(sessions, partial(_days_that_wait, account=account))
+        waiting = read(sessions, partial(_days_that_wait, account=account, zone=zone, now=now))
         for day in read(sessions, partial(_days, account=account, zone=zone)):
             explained[account, environment].add(day)
             if day not in waiting:
@@ -82,12 +82,14 @@ def _days(tx: Transaction, account: str, zone: ZoneInfo) -> list[date]:
     return list(bill_sums.days_of_account(tx, account, zone))
 
 
-def _days_that_wait(tx: Transaction, account: str) -> set[date]:
-    """Days of readings that the worker has not booked yet."""
+def _days_that_wait(tx: Transaction, account: str, zone: ZoneInfo, now: datetime) -> set[date]:
+    """Days of readings that the worker has not booked yet, and those that it books with the next bill: of refunds that
+    took long and are done."""
     waiting = select(BILL_READINGS).where(
         _R.provider_account == account, _R.booked_at.is_(None), _R.status == THAT_COUNTS
     )
-    days = set[date]()
+    since = now - timedelta(days=bill_sums.LOOKED_BACK_DAYS)
+    days = set(bill_sums.days_of_slow_refunds(tx, account, zone, since))
     for reading in tx.execute(waiting).all():
         days |= set(bill_sums.days_of_document(tx, reading))
     return days

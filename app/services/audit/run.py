@@ -1,6 +1,7 @@
 """The whole proof: the ledger in itself, its checkpoints, orders and payments against facts and ledger, that every
-payment is credited once, gifts in both their slots, that nothing was written by anybody else, that providers' bills are
-as they came, the money books, and that the contract liability is what unspent coins are worth."""
+payment is credited once, gifts in both their slots, until when paid periods are earned, that nothing was written by
+anybody else, that providers' bills are as they came, the money books, and that the contract liability is what unspent
+coins are worth."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from app.services.audit.gifts import audit_gifts
 from app.services.audit.ledger import SILENT, AsOf, AuditState, Watch
 from app.services.audit.once import audit_once
 from app.services.audit.orders import Finding, Progress, audit_orders
+from app.services.audit.plan_periods import audit_plan_periods
 from app.services.audit.recognition import audit_recognition
 from app.services.audit.seals import audit_seals
 from app.services.base.transaction import Sessions, read
@@ -45,6 +47,7 @@ def audit(
         audit_orders(sessions, progress),
         audit_once(sessions, progress),
         audit_gifts(sessions, progress),
+        audit_plan_periods(sessions, progress),
         audit_seals(sessions, as_of.rules.seals, progress),
         audit_bills(sessions),
         audit_recognition(sessions, as_of.rules.zone, progress),

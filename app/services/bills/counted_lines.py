@@ -62,6 +62,14 @@ def _not_retold(told: Select[Any]) -> Subquery:
     return select(every).outerjoin(later, retold).where(later.c.key.is_(None)).subquery("told")
 
 
+def side_of_books(tx: Connected, account: str) -> BillSide:
+    """The side with which the books are compared: bills of trades where the account has any, since they name every
+    payment gross with its fee; else those of its balance."""
+    of_trades = (_R.provider_account == account, _R.status == THAT_COUNTS, _R.side == BillSide.TRADES.value)
+    has_some = tx.connection().execute(select(_R.id).where(*of_trades).limit(1)).first() is not None
+    return BillSide.TRADES if has_some else BillSide.FUNDS
+
+
 def payment_number(told: Subquery) -> ColumnElement[str | None]:
     """Our number of the payment. A row may name the payment by the provider's number alone, as refunds and fees in
     account bills do: the payment's own line knows ours."""

@@ -20,6 +20,7 @@ from app.models.orders import FACTS, Payment
 from app.models.slot_guard import sweep
 from app.services.base.transaction import Transaction
 from app.services.bills.counted_lines import payment_number
+from app.services.bills.done_refunds import decided_lines
 
 LINES_AT_ONCE = 1000
 """So many lines are read at once; those of other systems among them are looked for by one statement."""
@@ -30,15 +31,16 @@ def lines_with_owners(
     tx: Transaction, account: str, whose: Whose, told: Subquery
 ) -> Iterator[tuple[AnyRow, LineOwner]]:
     """Each decided line of `told` (`counted_lines`), with its owner. Undecided ones say what was asked for, and move no
-    money."""
+    money, but for refunds that our books have as done."""
     line = told.c
     minors = (line.amount_minor, line.fee_minor, line.discount_minor)
     wanted: Select[tuple[object, ...]] = select(
         line.kind, line.at, line.currency, *minors, line.theirs, line.refund, payment_number(told).label("number")
-    )
+    ).add_columns(line.undecided)
     suspended: set[str] | None = None
-    rows_at_once = wanted.where(~line.undecided).execution_options(yield_per=LINES_AT_ONCE)
-    for rows in tx.execute(rows_at_once).partitions():
+    rows_at_once = wanted.execution_options(yield_per=LINES_AT_ONCE)
+    for part in tx.execute(rows_at_once).partitions():
+        rows = decided_lines(tx, account, part)
         owners = [line_owner(LineKind(row.kind), row.number, row.refund, whose) for row in rows]
         strange = [row.theirs for row, owner in zip(rows, owners, strict=True) if _may_be_known(row, owner)]
         known = set[str]()

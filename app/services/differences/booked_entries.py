@@ -17,7 +17,6 @@ from sqlalchemy import (
     Select,
     String,
     and_,
-    case,
     cast,
     literal_column,
     null,
@@ -31,20 +30,20 @@ from app.domain.deciding import Booking
 from app.domain.differences import BookedEntry, LineOrEntry, Standing, Told
 from app.domain.facts import Kind
 from app.domain.numbers import parse_number, slot_of_number
-from app.domain.refunding import Origin, RefundStatus
+from app.domain.refunding import MONEY_WENT_BACK
 from app.domain.status import Outcome
 from app.models.orders import FACTS, Payment
 from app.models.refunds import Refund
 from app.models.slot_guard import sweep
 from app.services.base.context import Tx
 from app.services.base.whole import one_order
+from app.services.bills.done_refunds import REFUND_NUMBER
 
 NAMES_AT_A_TIME = 500
 """So many numbers are looked for by one statement."""
 ENTRIES_AT_ONCE = 5_000
 """So many entries are read, and in memory, at a time."""
 _f, _p, _r = FACTS.c, Payment.__table__.c, Refund.__table__.c
-_WENT_BACK = (RefundStatus.DONE, RefundStatus.UNDONE)
 _Thing = TypeVar("_Thing")
 _WAITS = _f.outcome.in_([literal_column(f"'{outcome}'") for outcome in (Outcome.PARKED, Outcome.SURPLUS)])
 
@@ -110,7 +109,7 @@ def standings_named(tx: Tx, books: BooksOf, lines: Sequence[Told]) -> dict[tuple
     refunds = [tuple_(_r.slot, _r.payment_id).in_(places)] if places else []
     refunds += [_r.theirs.in_(theirs)] if theirs else []
     if refunds:
-        of_account = (_r.provider_account == books.provider_account, _r.status.not_in(_WENT_BACK))
+        of_account = (_r.provider_account == books.provider_account, _r.status.not_in(MONEY_WENT_BACK))
         wanted = select(_r.id, _r.payment_id, _r.number_there, _r.status).where(or_(*refunds), *of_account)
         for row in tx.execute(wanted.prefix_with(sweep("report"))):
             number = row.number_there or str(row.id)
@@ -172,12 +171,11 @@ def _of_books(books: BooksOf) -> tuple[ColumnElement[bool], ...]:
 
 
 def _refunds(books: BooksOf) -> Select[Any]:
-    number = case((_r.origin == Origin.PROVIDER, _r.number_there), else_=cast(_r.id, String))
-    fields = (cast(_r.payment_id, String), number, -_r.amount_minor, _r.currency, _r.done_at, _NO_AMOUNT)
+    fields = (cast(_r.payment_id, String), REFUND_NUMBER, -_r.amount_minor, _r.currency, _r.done_at, _NO_AMOUNT)
     wanted = _columns(LineOrEntry.REFUND, _r.theirs, *fields, _r.payment_id, _r.id).select_from(Refund.__table__)
     return wanted.where(
         _r.provider_account == books.provider_account,
-        _r.status.in_(_WENT_BACK),
+        _r.status.in_(MONEY_WENT_BACK),
         _r.amount_minor.is_not(None),
         _r.done_at.is_not(None),
     )

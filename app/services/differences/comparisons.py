@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 import structlog
@@ -32,6 +32,7 @@ from app.domain.settling import A_DAY, POOL, Reconciliation, balance_ends, is_la
 from app.models.base import AnyRow
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, Tx, environment_of
+from app.services.bills.counted_lines import side_of_books
 from app.services.differences.booked_entries import (
     BooksOf,
     entries_between,
@@ -85,20 +86,14 @@ def compare_account(
 # --- one comparison ---
 
 
-def _lag_of(account: ProviderAccount) -> timedelta:
-    """How much later than a trade a bill may tell of it."""
-    return max(POOL, timedelta(days=account.settles_within_days))
-
-
 def _compare(tx: Tx, *, account: ProviderAccount, since: datetime, until: datetime) -> Comparison:
     if tx.connection().dialect.name == "postgresql":  # to sort a million rows may take longer than a request may
         tx.execute(text("SET LOCAL statement_timeout = 0"))
-    readings = readings_about(tx, account.name, since - POOL, until + _lag_of(account) + A_DAY)
+    readings = readings_about(tx, account.name, since - POOL, until + account.lag + A_DAY)
     sides = defaultdict[str, list[AnyRow]](list)
     for reading in readings:
         sides[reading.side].append(reading)
-    # Trade bills name every payment with its fee. Where a provider has none, its account bill has to do.
-    side = next((side for side in (BillSide.TRADES, BillSide.FUNDS) if sides[side]), None)
+    side = side_of_books(tx, account.name) if sides[BillSide.TRADES] or sides[BillSide.FUNDS] else None
     if side is None and (sides[BillSide.SALES] or sides[BillSide.PROCEEDS]):
         units = units_compared(tx, account, since, until)
         of_units = [(BillSide.SALES, one) for one in units.found]
@@ -106,12 +101,15 @@ def _compare(tx: Tx, *, account: ProviderAccount, since: datetime, until: dateti
     if side is None:
         return Comparison(gaps=[(since, until)])
     covered = Coverage(sides[side])
-    result = Comparison(side, zone=covered.zone, gaps=covered.gaps(since, min(until, tx.now)))
-    books, early, late = BooksOf(account.name, environment_of(account.live)), since - POOL, until + POOL
+    zone = Coverage(sides[side] or sides[BillSide.FUNDS]).zone
+    result = Comparison(side, zone=zone, gaps=covered.gaps(since, min(until, tx.now)))
+    books, lag = BooksOf(account.name, environment_of(account.live)), POOL if side is BillSide.TRADES else account.lag
+    entries = entries_between(tx, books, since - lag, until + lag)
     settled = reconcile(
-        lines_between(tx, account.name, side, early, late),
-        entries_between(tx, books, early, late),
+        lines_between(tx, account.name, side, since - lag, until + lag),
+        entries if side is BillSide.TRADES else (entry._replace(fee_minor=None) for entry in entries),
         account.whose,
+        lag,
     )
     result.matched, result.not_ours, result.undecided = settled.matched, settled.not_ours, settled.undecided
     found = [one for one in settled.found if since <= one.at < until]
@@ -131,17 +129,18 @@ def _of_lines(
     tx: Tx, books: BooksOf, settled: Reconciliation, since: datetime, until: datetime
 ) -> Iterator[Difference]:
     """What the lines that have no counterpart come to."""
+    lag = settled.pool
     lines = [line for line in settled.left_lines if since <= line.at < until]
     for part in in_parts(lines):
         entries = entries_named(tx, books, part)
         standings = standings_named(tx, books, part)
         for line in part:
             entry = _entry_for(line, entries)
-            if entry is not None and since - POOL <= entry.at < until + POOL:  # it was read, and another line has it
+            if entry is not None and since - lag <= entry.at < until + lag:  # it was read, and another line has it
                 yield second_line(line, entry)
                 continue
             found = judge_line(line, entry, _standing_of(line, standings))
-            if entry is None or found.type != DifferenceType.LATE or is_late(line.at, entry.at):
+            if entry is None or found.type != DifferenceType.LATE or is_late(line, entry, lag):
                 yield found
 
 
@@ -179,11 +178,11 @@ def _of_entries(
         lines = lines_named(tx, books.provider_account, side, part)
         for entry in part:
             line = next((line for line in lines if _is_of(line, entry)), None)
-            if line is None and not pool_is_over(entry.at, covered.covers, tx.now):
+            if line is None and not pool_is_over(entry.at, covered.covers, tx.now, settled.pool.days):
                 result.waiting += 1
                 continue
             found = judge_entry(entry, line)
-            if line is None or found.type != DifferenceType.LATE or is_late(line.at, entry.at):
+            if line is None or found.type != DifferenceType.LATE or is_late(line, entry, settled.pool):
                 yield found
 
 

@@ -89,7 +89,7 @@ def _compare_together(core: Core, known: Mapping[str, ProviderAccount], together
         return 0
     done = 0
     for one in together:
-        pool_is_open = now < one.reading.until + POOL + 2 * A_DAY
+        pool_is_open = now < one.reading.until + account.lag + 2 * A_DAY
         following = now + A_DAY if pool_is_open else None
         step = partial(_set_moment, reading=one.reading, before=one.leased_until, moment=following)
         done += core.home.transact(step)
@@ -114,8 +114,11 @@ def _tell_page(told: str) -> None:
 
 def _times_of(tx: Tx, *, reading: AnyRow) -> tuple[datetime, datetime]:
     """The time that a bill covers, and that of the entries that its lines may be about: a late row is of an earlier
-    day, which nobody compares any more."""
-    of_it = (_l.provider_account == reading.provider_account, _l.reading_id == reading.id)
+    day, which nobody compares any more. Lines of its earlier versions count as well: of what one of them said wrongly,
+    there may be a difference at that time."""
+    of_document = (_r.provider_account == reading.provider_account, _r.feed == reading.feed, _r.name == reading.name)
+    versions = select(_r.id).where(*of_document)
+    of_it = (_l.provider_account == reading.provider_account, _l.reading_id.in_(versions))
     told = tx.execute(select(func.min(_l.at).label("first"), func.max(_l.at).label("last")).where(*of_it)).one()
     if told.first is None:
         return reading.since, reading.until

@@ -22,7 +22,7 @@ from app.domain.differences import (
     judge_line,
     second_line,
 )
-from app.domain.settling import POOL, Whose, is_late, pool_is_over, reconcile
+from app.domain.settling import Whose, is_late, pool_is_over, reconcile
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Tx, environment_of
 from app.services.differences.booked_entries import BooksOf, entries_named, in_parts
@@ -43,7 +43,7 @@ class SidesCompared:
     """Refunds that were asked for, and need not have moved money."""
 
     def differences(self) -> Iterator[Difference]:
-        lag = max(POOL, timedelta(days=self.account.settles_within_days))
+        lag = self.account.lag
         early, late = self.since - lag, self.until + lag
         settled = reconcile(
             self._ours(with_fees(sides_between(self.tx, self.account.name, BillSide.FUNDS, early, late))),
@@ -109,7 +109,7 @@ class SidesCompared:
 
 def _unless_in_time(found: Difference, line: Told, entry: BookedEntry, lag: timedelta) -> Difference | None:
     """Found beyond the time that was read, it may be in time all the same: time is counted in days."""
-    return found if found.type != DifferenceType.LATE or is_late(line.at, entry.at, lag) else None
+    return found if found.type != DifferenceType.LATE or is_late(line, entry, lag) else None
 
 
 def _are_one(line: Told, entry: BookedEntry) -> bool:

@@ -86,7 +86,7 @@ def book_reading(core: Core, account: ProviderAccount, reading: AnyRow) -> int:
     if reading.side == BillSide.PROCEEDS:
         booked = store_sales.book_share(core, account, StorePeriod(reading.since, reading.until, zone))
     else:
-        days = core.home.read(lambda tx: bill_sums.days_of_document(tx, reading))
+        days = core.whole.read(lambda tx: bill_sums.days_of_document(tx, reading))
         booked = sum(book_day(core, account, day, zone) for day in days)
     of_it = and_(_R.provider_account == reading.provider_account, _R.id == reading.id)
     core.home.transact(lambda tx: tx.execute(update(BILL_READINGS).where(of_it, _UNBOOKED).values(booked_at=tx.now)))

@@ -24,11 +24,14 @@ from app.models.base import AnyRow
 from app.models.bills import BILL_LINES, BILL_READINGS
 from app.services.base.transaction import Transaction
 from app.services.bills.counted_lines import THAT_COUNTS, LinesOf, counted_lines
+from app.services.bills.done_refunds import refunds_done
 from app.services.bills.line_owners import lines_with_owners
 
 UTC_ZONE = ZoneInfo("UTC")
 SETTLED_WITHIN_DAYS = 8
 """So many days after a trade a bill of the side FUNDS tells of it at the latest: cycles of a week are the longest."""
+LOOKED_BACK_DAYS = 3
+"""So many days before a bill's time a refund may have been done and be told only now."""
 MOST_DAYS_COVERED = 366
 """A bill of more days is booked by the days of its lines."""
 _L, _R = BILL_LINES.c, BILL_READINGS.c
@@ -68,14 +71,30 @@ def version_of(tx: Transaction, account: str) -> tuple[Any, ...]:
 def days_of_document(tx: Transaction, reading: AnyRow) -> list[date]:
     """The days (in the reading's zone) that the document covers, and those of its lines and of the lines of its earlier
     versions: what an earlier reading told of a day may be gone. Of a bill of the side FUNDS also the days before it, of
-    whose trades it may tell."""
+    whose trades it may tell. And the days of refunds that were in progress in their bill, and are done since."""
     zone = zone_of_bill(reading)
     first = reading.since.astimezone(zone).date()
     covered = min(((reading.until - TICK).astimezone(zone).date() - first).days, MOST_DAYS_COVERED)
     traded = _first_trade_before(tx, reading) if reading.side == BillSide.FUNDS else None
     before = 0 if traded is None else (first - traded.astimezone(zone).date()).days
     days = {first + timedelta(days=number) for number in range(-before, covered + 1)}
-    return sorted(days.union(_days_of_its_lines(tx, reading, zone)))
+    done_since = reading.since - timedelta(days=LOOKED_BACK_DAYS)
+    slow = days_of_slow_refunds(tx, reading.provider_account, zone, done_since, reading.read_at)
+    return sorted(days.union(_days_of_its_lines(tx, reading, zone), slow))
+
+
+def days_of_slow_refunds(
+    tx: Transaction, account: str, zone: tzinfo, since: datetime, until: datetime | None = None
+) -> Iterator[date]:
+    """The days of lines that tell of refunds in progress with a discount or a fee, where the refund was done in that
+    time. Only then the books follow the line."""
+    for refunds in refunds_done(tx, account, since, until):
+        numbers = {(one.theirs, one.number) for one in refunds}
+        in_progress = (_L.undecided, or_(_L.discount_minor != 0, _L.fee_minor != 0))
+        of_them = (_L.provider_account == account, _L.theirs.in_(sorted({theirs for theirs, _ in numbers})))
+        for row in tx.execute(select(_L.theirs, _L.refund, _L.at).where(*of_them, *in_progress)):
+            if (row.theirs, row.refund) in numbers:
+                yield row.at.astimezone(zone).date()
 
 
 def _first_trade_before(tx: Transaction, reading: AnyRow) -> datetime | None:

@@ -82,6 +82,8 @@ def _take_in_unmatched(tx: Tx, fact: AnyRow) -> Decision:
         return Decision(Outcome.PARKED, Mismatch.UNKNOWN_NUMBER)
     key = key_of(Fact(Kind.PAID, Ref(theirs=fact.content["theirs"]), fact.at))
     paid = refund_rows.unmatched_paid_fact(tx, fact.slot, fact.provider_account, fact.environment, key)
+    if paid is not None and paid.reason == Mismatch.BEFORE_IMPORT:
+        return Decision(Outcome.PARKED, Mismatch.REFUND_BEFORE_IMPORT)
     if paid is None or paid.booking == Booking.NOTHING:
         return _WAITS if fact.kind in _SIZED else Decision(Outcome.PARKED, Mismatch.UNKNOWN_NUMBER)
     return apply_to_unmatched(tx, fact, paid)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, tzinfo
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from app.domain.bill_figures import LineOwner
 from app.domain.bill_lines import BillSide, LineKind
@@ -19,7 +19,7 @@ from app.models.base import AnyRow
 from app.models.bills import BILL_LINES, BILL_READINGS
 from app.models.differences import DifferenceRow
 from app.services.base.context import Tx, environment_of
-from app.services.bills.counted_lines import THAT_COUNTS, LinesOf, counted_lines
+from app.services.bills.counted_lines import THAT_COUNTS, LinesOf, counted_lines, side_of_books
 from app.services.bills.line_owners import lines_with_owners
 from app.services.differences.difference_rows import difference_of
 from app.services.reports.movements import AT_ONCE, Period, money_moved
@@ -80,7 +80,7 @@ def _add_theirs(tx: Tx, period: Period, sums: _Sums) -> set[tuple[str, date]]:
     in_span = (_l.at >= period.span.since, _l.at < period.span.until)
     for account in _accounts_with_bills(tx):
         environment, whose = _environment(tx, account), _whose(tx, account)
-        lines = counted_lines(tx, LinesOf(account, _side_of(tx, account)), *in_span)
+        lines = counted_lines(tx, LinesOf(account, side_of_books(tx, account)), *in_span)
         for row, owner in lines_with_owners(tx, account, whose, lines):
             day = _day(row.at, period.zone)
             told.add((account, day))
@@ -141,13 +141,6 @@ def _accounts_with_bills(tx: Tx) -> list[str]:
     sides = (BillSide.TRADES, BillSide.FUNDS)
     wanted = select(_r.provider_account).distinct().where(_r.status == THAT_COUNTS, _r.side.in_(sides))
     return sorted(tx.scalars(wanted))
-
-
-def _side_of(tx: Tx, account: str) -> BillSide:
-    """Bills of trades where the account has any, else those of its balance."""
-    of_trades = (_r.provider_account == account, _r.status == THAT_COUNTS, _r.side == BillSide.TRADES)
-    has_some = tx.scalar(select(func.count()).select_from(BILL_READINGS).where(*of_trades))
-    return BillSide.TRADES if has_some else BillSide.FUNDS
 
 
 def _environment(tx: Tx, account: str) -> str:

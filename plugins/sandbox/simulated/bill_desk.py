@@ -35,7 +35,8 @@ class BillDesk:
     """Payouts and whatever else belongs to no payment, by merchant."""
     missing: set[str] = field(default_factory=set)
     twice: set[str] = field(default_factory=set)
-    """Ids of rows that bills leave out, or have twice. Such a bill adds up, and is wrong."""
+    """Ids of rows that bills leave out, or have twice; with `trades:` or `funds:` before the id, that bill alone. Such
+    a bill adds up, and is wrong."""
     made: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """Bills by merchant, side and day: each is made when it is first asked for, and made anew once it is taken out of
     here."""
@@ -50,6 +51,11 @@ class BillDesk:
         row = {"id": number, "kind": kind, "at": self.clock.now(), "amount": amount, "currency": currency}
         self.moved.append((merchant, {**row, "payout": number}))
         return number
+
+    def balance(self, merchant: str, currency: str, until: datetime) -> int:
+        """The balance in that currency at that moment."""
+        rows = (row for row in self._funds(merchant) if row["currency"] == currency and row["at"] < until)
+        return sum(row["amount"] for row in rows)
 
     def bill(self, merchant: str, side: str, day: str, *, live: bool) -> str:
         """The bill of one day. Raises Refused while it is not made yet."""
@@ -66,12 +72,13 @@ class BillDesk:
             head = {"bill": side.upper(), "merchant": merchant, "live": live}
             head |= {"since": written(since), "until": written(until)}
             every = self._trades(merchant) if side == "trades" else self._funds(merchant)
-            rows = [shown for row in every if since <= row["at"] < until for shown in self._shown(row)]
+            rows = [shown for row in every if since <= row["at"] < until for shown in self._shown(row, side)]
             self.made[merchant, side, day] = _document(head, rows)
         return self.made[merchant, side, day]
 
-    def _shown(self, row: Row) -> Iterator[Row]:
-        times = 0 if row["id"] in self.missing else 2 if row["id"] in self.twice else 1
+    def _shown(self, row: Row, side: str) -> Iterator[Row]:
+        names = {row["id"], f"{side}:{row['id']}"}
+        times = 0 if names & self.missing else 2 if names & self.twice else 1
         for at in range(times):
             yield row if at == 0 else {**row, "id": f"{row['id']}_again"}
 

@@ -20,11 +20,12 @@ LEAST_TIME = timedelta(minutes=1)
 MOST_REFUNDS = 50
 """Of one order (page 4012552567)."""
 FEE_PER_MILLE = 6
-AT_ONCE, NEXT_DAY = "T+0", "T+1"
+AT_ONCE, NEXT_DAY, IN_A_WEEK = "T+0", "T+1", "T+7"
+SETTLED_AFTER_DAYS = {NEXT_DAY: 1, IN_A_WEEK: 7}
 SETTLED_AFTER = timedelta(minutes=6, seconds=30)
 """Of a merchant whose payments are settled one by one (seen: paid at 17:45:25, settled at 17:51:55)."""
 SETTLED_AT = time(2, tzinfo=BEIJING)
-"""On the next day, of a merchant who is settled day by day."""
+"""On that day, of a merchant who is settled day by day."""
 OPEN_STATES = frozenset({"NOTPAY", "USERPAYING", "ACCEPT"})
 
 
@@ -148,7 +149,7 @@ class Books:
         self._now = now
         self._serial = itertools.count(1)
         self.settlement = AT_ONCE
-        """Of the payments from now on: `T+0`, one by one, or `T+1`, all of a day on the next."""
+        """Of the payments from now on: `T+0`, one by one, or `T+1` and `T+7`, all of a day on a later one."""
         self.orders: dict[str, Order] = {}
         self.refunds: dict[str, Refund] = {}
 
@@ -202,8 +203,9 @@ class Books:
     def _paid(self, order: Order) -> Order:
         now = self._now()
         order.state, order.paid_at, order.settled_at = "SUCCESS", now, now + SETTLED_AFTER
-        if self.settlement == NEXT_DAY:
-            order.settled_at = datetime.combine(now.astimezone(BEIJING).date() + timedelta(days=1), SETTLED_AT)
+        if self.settlement in SETTLED_AFTER_DAYS:
+            day = now.astimezone(BEIJING).date() + timedelta(days=SETTLED_AFTER_DAYS[self.settlement])
+            order.settled_at = datetime.combine(day, SETTLED_AT)
         order.transaction_id = f"42000{now:%Y%m%d}{next(self._serial):015d}"
         return order
 

@@ -222,7 +222,7 @@ def test_the_control_api_moves_money_and_spoils_bills() -> None:
     for fault in ("drop", "double", "delay", "mend"):
         assert post("bill-fault", fault=fault, number=number) == {"fault": fault}
     post("bill-fault", fault="alter", number=number, cells={"手续费": "0.01000"})
-    assert client.post("/_control/settlement", json={"settlement": "T+7"}).status_code == 400
+    assert client.post("/_control/settlement", json={"settlement": "T+30"}).status_code == 400
     assert client.post("/_control/bill-fault", json={"fault": "burn"}).status_code == 400
     assert client.post("/_control/pay-out", json={}).status_code == 400
 

@@ -15,10 +15,12 @@ from sqlalchemy import text
 from app.domain.facts import Ending, Fact, Kind, Ref
 from app.domain.imported_agreements import agreement_line, owner_line
 from app.domain.money import Money
+from app.domain.remedies import remedy
 from app.providers.agreements import Terms
 from app.services.agreements.agreement_lists import AgreementFilter, list_agreements
 from app.services.calls.agreement_queries import hint_agreement
 from app.services.facts import parked
+from app.services.facts.waiting_refunds import look_at_waiting_refunds
 from app.services.intake.import_faults import ImportFault
 from app.services.intake.imported_agreements import faults_of_agreements, import_agreements
 from app.services.intake.imported_owners import faults_of_owners, import_owners
@@ -182,6 +184,25 @@ def test_the_next_renewal_credits_the_user_and_periods_of_before_are_not_credite
     number = number_of(house)
     assert [(each.number, each.status) for each in house.periods(number)] == [(0, "free"), (1, "paid")]
     assert (house.active(), orders(house)) == ({"vip": MARCH}, 1)
+    house.world.assert_balanced()
+
+
+@on_sqlite
+@pytest.mark.parametrize("refund_first", [True, False])
+def test_money_that_goes_back_for_a_period_of_before_waits_for_a_person_and_for_no_payment(
+    house: AgreementHouse, refund_first: bool
+) -> None:
+    take(house, STORE)
+    paid = store_paid("t-1", JANUARY, FEBRUARY)
+    names = replace(paid.ref, refund="1")
+    told = [paid, replace(paid, kind=Kind.REFUNDED, ref=names, at=START + timedelta(days=1), share=100_000)]
+    for fact in [*(reversed(told) if refund_first else told), *told]:
+        house.tell(fact, "store")
+    became = set(what_became(house)) - {("refunded", "noted", "told_again_with_its_buyer")}
+    assert became == {("paid", "noted", "before_import"), ("refunded", "parked", "refund_before_import")}
+    assert look_at_waiting_refunds(house.core, 0) == (0, 0)
+    [row] = house.core.whole.read(lambda tx: parked.list_parked(tx, "parked", 10))
+    assert "journal entry" in remedy(row.reason)
     house.world.assert_balanced()
 
 

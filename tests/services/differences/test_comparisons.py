@@ -12,6 +12,7 @@ from app.domain.bill_lines import BillLine, LineKind
 from app.domain.money import Money
 from app.providers.facts import Ref
 from app.services.differences.difference_rows import resolve_difference
+from app.services.differences.due_comparisons import compare_due
 from tests.support.facts import told
 from tests.support.settling_house import DAY, NOON, SECOND_DAY, SettlingHouse, alien_line, line_of, settling_house
 from tests.support.world import World
@@ -85,6 +86,60 @@ def test_nothing_is_a_difference_while_its_row_may_still_come_and_a_neighbouring
     house.world.clock.advance(10 * 86_400)
     house.compare(days=2)
     assert house.listed("all") == []
+
+
+def test_a_refund_that_a_bill_tells_as_in_progress_and_that_takes_a_week_is_no_difference(house: SettlingHouse) -> None:
+    paid = house.paid("a")
+    house.world.clock.advance(8 * 86_400)
+    slow = house.refunded(paid, "R-1", 200, at=NOON + 7 * DAY)
+    house.bring("2026-01-02", [line_of(paid), line_of(slow, at=NOON, undecided=True)])
+    house.bring("2026-01-09", [], SECOND_DAY + 7 * DAY)
+    house.world.clock.advance(30 * 86_400)
+    for days in (0, 7):
+        house.compare(SECOND_DAY + days * DAY)
+    assert house.listed("all") == []
+
+
+@pytest.mark.parametrize("has_trade_bills", [True, False])
+def test_money_that_an_account_bill_tells_after_a_week_is_no_difference_where_the_provider_settles_so(
+    house: SettlingHouse, has_trade_bills: bool
+) -> None:
+    house.set_account(settles_within_days=8)
+    paid = house.paid("a", fee=Money(6, "CNY"))
+    for day in (0, 7):
+        moved = [line_of(paid, fee_minor=0, at=NOON + 7 * DAY)] if day else []
+        house.bring(f"funds {day}", moved, SECOND_DAY + day * DAY, feed="funds")
+    if has_trade_bills:
+        house.bring("trades", [line_of(paid)])
+    house.world.clock.advance(30 * 86_400)
+    for day in (0, 7):
+        house.compare(SECOND_DAY + day * DAY)
+    assert house.listed("all") == []
+
+
+def test_the_worker_finds_money_that_is_not_settled_within_the_days_of_its_provider(house: SettlingHouse) -> None:
+    house.set_account(settles_within_days=8)
+    house.paid("a")
+    house.bring("2026-01-02", [], feed="funds")
+    found = list[int]()
+    for day in range(1, 13):
+        house.world.clock.advance(86_400)
+        compare_due(house.world.core, [house.account], 10)
+        found += [day] if house.types() == Counter(["ours_not_theirs"]) else []
+    assert found[:1] == [10], "eight days, and the rest of the last one"
+
+
+def test_a_wrong_time_that_a_bill_told_is_no_difference_any_more_once_the_bill_is_made_anew(
+    house: SettlingHouse,
+) -> None:
+    paid = house.paid("a")
+    house.world.clock.advance(86_400)
+    house.bring("2026-01-02", [line_of(paid, at=NOON - 6 * DAY)])
+    compare_due(house.world.core, [house.account], 10)
+    assert house.types() == Counter(["late"])
+    house.bring("2026-01-02", [line_of(paid)])
+    compare_due(house.world.core, [house.account], 10)
+    assert house.listed() == []
 
 
 def test_days_without_a_bill_say_nothing_about_the_books(house: SettlingHouse) -> None:
