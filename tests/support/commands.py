@@ -89,7 +89,7 @@ def _be_the_command(
             os.chdir(folder)
         for number, stream in enumerate(streams, start=1):
             os.dup2(stream, number)
-        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: PTH123, SIM115
+        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
         prepare()
         main(list(arguments), prog_name="tillbook")
     except SystemExit as ended:
@@ -105,5 +105,5 @@ def _be_the_command(
 
 def _all(stream: int) -> str:
     os.lseek(stream, 0, os.SEEK_SET)
-    with open(stream, encoding="utf-8", closefd=False) as file:  # noqa: PTH123
+    with open(stream, encoding="utf-8", closefd=False) as file:
         return file.read()
