@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import pty
 import signal
-import subprocess
-import sys
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text
 
 from app.domain.limits import LedgerRules
 from app.domain.numbers import slot_of_user
@@ -20,21 +18,10 @@ from app.domain.spending import Spend, grant
 from app.services.audit.ledger import AsOf, AuditState, audit_ledger
 from app.services.base.transaction import Sessions, transact
 from app.services.ledger.batches import book_batch
+from tests.support.commands import end_of, fork_command, run_command
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 USERS = 400
-MORTAL = """
-import os, signal, sys
-from sqlalchemy import Engine, event
-
-@event.listens_for(Engine, "before_cursor_execute")
-def die(*_):
-    if os.path.exists(sys.argv[-1]):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-from app.cli import main
-main()
-"""
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
@@ -43,31 +30,34 @@ class Auditor:
 
     def __init__(self, database_url: str) -> None:
         self.environ = {**os.environ, "TILLBOOK_ENV": "test", "TILLBOOK_DATABASE_URL": database_url}
-        self.command = [sys.executable, "-c", "from app.cli import main; main()", "audit"]
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        pipe = subprocess.PIPE
-        return subprocess.Popen([*self.command, *arguments], env=self.environ, stdout=pipe, stderr=pipe, text=True)
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
-        with self.start(*arguments) as process:
-            out, err = process.communicate(timeout=120)
-        return process.returncode, out, err
+        done = run_command("audit", *arguments, environ=self.environ)
+        return done.code, done.out, done.err
 
     def die_once_it_has_saved(self, file: Path) -> AuditState:
         """An audit that is killed by its next statement after it has saved its state for the first time; that state."""
-        command = [sys.executable, "-c", MORTAL, "audit", "--state", str(file)]
-        with subprocess.Popen(command, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-            process.communicate(timeout=120)
-        assert process.returncode == -signal.SIGKILL
+
+        def be_mortal() -> None:
+            @event.listens_for(Engine, "before_cursor_execute")
+            def die(*_: object) -> None:
+                if file.exists():
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        with Path(os.devnull).open("wb") as nowhere:
+            streams = (nowhere.fileno(), nowhere.fileno())
+            dying = fork_command(("audit", "--state", str(file)), self.environ, streams, prepare=be_mortal)
+            assert end_of(dying) == -signal.SIGKILL
         return AuditState.from_json(file.read_text())
 
     def run_on_a_terminal(self) -> str:
         """What it writes to a terminal as its standard error."""
         ours, theirs = pty.openpty()
-        with subprocess.Popen(self.command, env=self.environ, stdout=subprocess.DEVNULL, stderr=theirs):
+        with Path(os.devnull).open("wb") as nowhere:
+            writing = fork_command(("audit",), self.environ, (nowhere.fileno(), theirs))
             os.close(theirs)
             shown = b"".join(iter(lambda: _read(ours), b""))
+            assert end_of(writing) == 1, "rows were tampered with"
         os.close(ours)
         return shown.decode()
 
@@ -122,7 +112,7 @@ def test_a_killed_audit_goes_on_where_it_stopped_and_finds_the_same(
     assert not file.exists()
 
 
-def test_into_a_pipe_it_writes_a_line_for_each_tenth_and_quiet_is_quiet(auditor: Auditor, filled: Sessions) -> None:
+def test_into_a_file_it_writes_a_line_for_each_tenth_and_quiet_is_quiet(auditor: Auditor, filled: Sessions) -> None:
     code, out, err = auditor.run()
     assert code == 1
     assert f"ledger: {USERS * 4} transfers in" in out

@@ -14,6 +14,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from plugins.sandbox.simulator import SimulatorConfig, create_simulator
 from tests.demo import house
+from tests.support.commands import run_command
 
 CATALOGUE = house.HERE / "catalogue.toml"
 SECRET = "a shared secret of the clients' tests, long enough"
@@ -52,8 +53,8 @@ def running_service(folder: Path) -> Iterator[Service]:
     account = {"plugin": "sandbox", "live": False, "base_url": config.base_url, "merchant": "m-1", "secret": SECRET}
     running = house.prepare(folder, ours, {"sandbox": account})
     for command in (("migrate",), ("products", "import", str(CATALOGUE))):
-        done = running.tillbook(*command)
-        assert done.returncode == 0, done.stderr
+        done = run_command(*command, environ=running.environ)
+        assert done.code == 0, done.err
     thread.start()
     delivering = simulator.extensions["sandbox"].deliveries.start()
     try:

@@ -28,6 +28,8 @@ from tests.demo.people import Api, backend, player, press_pay, say, tell
 
 FOLDER = Path(os.environ.get("DEMO_FOLDER", house.ROOT / "var")) / "demo"
 """Emptied at the start."""
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Signals that end the demonstration."""
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
 
 
@@ -233,7 +235,7 @@ class Play:
         return audit.returncode == 0
 
 
-def _end_on(*numbers: signal.Signals) -> None:
+def end_on(*numbers: signal.Signals) -> None:
     """Let a signal end the program through its `finally`, so that no process of it stays behind."""
 
     def end(number: int, _: object) -> None:
@@ -246,7 +248,7 @@ def _end_on(*numbers: signal.Signals) -> None:
 
 
 def main() -> None:
-    _end_on(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    end_on(*ENDING)
     os.environ["TILLBOOK_ENV"] = "demo"
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))

@@ -8,9 +8,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from app.services.base.moved_clock import MovedClock
+from tests.demo import house, play
 from tests.demo.patience import SECONDS, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -33,8 +36,7 @@ def _processes_of(folder: Path) -> set[int]:
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found by /proc")
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_a_signal_ends_every_process_of_the_demonstration(tmp_path: Path, number: signal.Signals) -> None:
+def test_ctrl_c_ends_every_process_of_the_demonstration(tmp_path: Path) -> None:
     environ = {**os.environ, "DEMO_FOLDER": str(tmp_path), "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     with subprocess.Popen(
         [sys.executable, "-m", "tests.demo.play"], cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True
@@ -48,11 +50,44 @@ def test_a_signal_ends_every_process_of_the_demonstration(tmp_path: Path, number
         assert UP in said[-1], "".join(said)
         running = _processes_of(tmp_path) - {demo.pid}
         assert len(running) >= 4, "gunicorn, its two processes and the worker"
-        demo.send_signal(number)
+        demo.send_signal(signal.SIGINT)
         demo.wait(timeout=60)
-    assert demo.returncode == 128 + number
+    assert demo.returncode == 128 + signal.SIGINT
     time.sleep(0.2)
     assert _processes_of(tmp_path) == set()
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found by /proc")
+@pytest.mark.parametrize("number", play.ENDING, ids=lambda number: number.name)
+def test_each_signal_that_asks_for_the_end_ends_what_was_started(tmp_path: Path, number: signal.Signals) -> None:
+    """Without the service: what the demonstration does around its scenes, in a fork, with a process that sleeps."""
+    demo = os.fork()
+    if demo == 0:
+        _be_a_demonstration_of_one_process(tmp_path)
+    wait_for("the process that sleeps", (tmp_path / "up").exists, seconds=30)
+    assert _processes_of(tmp_path) != set()
+    os.kill(demo, number)
+    assert os.waitstatus_to_exitcode(os.waitpid(demo, 0)[1]) == 128 + number
+    assert _processes_of(tmp_path) == set()
+
+
+def _be_a_demonstration_of_one_process(folder: Path) -> NoReturn:
+    code = 1
+    try:
+        play.end_on(*play.ENDING)
+        environ = {**os.environ, "DEMO_FOLDER": str(folder)}
+        running = house.Running(folder, "", "", "", environ, MovedClock(folder / "clock"))
+        try:
+            running.start("sleeper", "python", "-c", "import time; time.sleep(60)")
+            (folder / "up").touch()
+            while True:
+                time.sleep(1)
+        finally:
+            running.stop()
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+    finally:
+        os._exit(code)
 
 
 def test_waiting_says_what_for_and_ends_with_that(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from app.services.base.idempotency import keyed
 from app.services.payments import orders
 from app.services.payments.orders import NewOrder, PayBy
 from app.worker import Worker
+from tests.support.lanes import ABOUT_PAYMENTS, SomeLanes
 from tests.support.world import World
 
 EXPIRY, GRACE, HOUR = 1800, 900, 3600
@@ -53,11 +54,12 @@ def with_provider(world: World, provider: Any) -> World:
 
 def until(world: World, seconds: float) -> None:
     """Let the time go by, with a worker that is always there."""
-    worker = Worker(world.core)
+    lanes = SomeLanes(world.core, ABOUT_PAYMENTS)
     end = world.clock.now().timestamp() + seconds
     while (left := end - world.clock.now().timestamp()) > 0:
         world.clock.advance(min(60, left))
-        worker.run_once()
+        lanes.round()
+    lanes.round_of_all()
 
 
 def test_at_expiry_the_provider_closes_first_then_the_payment_then_the_order(world: World) -> None:

@@ -20,6 +20,7 @@ from app.worker import Worker
 from tests.support import databases
 from tests.support.facts import paid_fact, told
 from tests.support.faults import Fuse, Injected, fused_engine, raising
+from tests.support.lanes import ABOUT_PAYMENTS, SomeLanes
 from tests.support.world import World, build_world
 
 EXPIRY, GRACE, HOUR, DAY = 1800, 900, 3600, 86_400
@@ -72,11 +73,12 @@ def stubborn(world: World, refusal: str = "unknown", **more: Any) -> World:
 
 def until(world: World, seconds: float, step: float = 2 * HOUR) -> None:
     """Let the time go by, with a worker that looks in now and then."""
-    worker = Worker(world.core)
+    lanes = SomeLanes(world.core, ABOUT_PAYMENTS)
     end = world.clock.now().timestamp() + seconds
     while (left := end - world.clock.now().timestamp()) > 0:
         world.clock.advance(min(step, left))
-        worker.run_once()
+        lanes.round()
+    lanes.round_of_all()
 
 
 def overdue(world: World) -> list[int]:

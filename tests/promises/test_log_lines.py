@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
+
+import pytest
 
 LINES, THREADS, PROCESSES = 200, 4, 4
 WRITER = """
@@ -32,7 +33,10 @@ except ValueError:
 """
 
 
-def _written_by_many(file: Path) -> list[str]:
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What all processes have written into one file."""
+    file = tmp_path_factory.mktemp("log") / "log"
     command = [sys.executable, "-c", WRITER, str(LINES), str(THREADS)]
     with file.open("ab") as log:
         writers = [subprocess.Popen(command, stderr=log) for _ in range(PROCESSES)]
@@ -40,14 +44,14 @@ def _written_by_many(file: Path) -> list[str]:
     return file.read_text().splitlines()
 
 
-def test_lines_of_many_processes_and_threads_never_run_into_each_other(tmp_path: Path) -> None:
-    lines = [json.loads(line) for line in _written_by_many(tmp_path / "log")]
+def test_lines_of_many_processes_and_threads_never_run_into_each_other(written: list[str]) -> None:
+    lines = [json.loads(line) for line in written]
     assert len(lines) == PROCESSES * (THREADS * LINES * 2 + 1)
     assert all(line["event"] and line["level"] and line["timestamp"] for line in lines)
 
 
-def test_a_librarys_line_and_its_traceback_are_one_json_document_too(tmp_path: Path) -> None:
-    lines = [json.loads(line) for line in _written_by_many(tmp_path / "log")]
+def test_a_librarys_line_and_its_traceback_are_one_json_document_too(written: list[str]) -> None:
+    lines = [json.loads(line) for line in written]
     broken = [line for line in lines if line["event"] == "it broke"]
     assert len(broken) == PROCESSES
     assert all(line["level"] == "error" and line["logger"] == "a.library" for line in broken)

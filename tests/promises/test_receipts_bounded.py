@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -29,8 +30,8 @@ from app.services.intake.receipts import (
     TooManyReceipts,
 )
 from app.web.errors import ERRORS
-from app.worker import Worker
 from tests.promises.test_stores_that_only_name import CATALOGUE
+from tests.support.lanes import ABOUT_RECEIPTS, SomeLanes
 from tests.support.web_client import ApiClient, build_client, token
 from tests.support.world import World, build_world
 
@@ -70,6 +71,10 @@ class Kiosk:
     world: World
     store: Counter
 
+    @cached_property
+    def lanes(self) -> SomeLanes:
+        return SomeLanes(self.world.core, ABOUT_RECEIPTS)
+
     def sells(self, *numbers: str, user: str = "alice") -> None:
         token = str(self.world.core.whole.transact(lambda tx: ensure_user(tx, user)).token)
         for number in numbers:
@@ -90,7 +95,7 @@ class Kiosk:
 
     def later(self, seconds: float) -> None:
         self.world.clock.advance(seconds)
-        Worker(self.world.core, ()).run_once()
+        self.lanes.round()
 
     def rows(self) -> list[Any]:
         wanted = text("/* sweep: operator */ SELECT status, body, tries FROM receipts ORDER BY id")

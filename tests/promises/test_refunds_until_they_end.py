@@ -31,6 +31,7 @@ from app.services.refunds.overdue import NotEnded
 from app.worker import Worker
 from tests.support.altered_provider import altered
 from tests.support.buyer import ROADS, Buyer, target
+from tests.support.lanes import ABOUT_REFUNDS, SomeLanes
 from tests.support.world import World, build_world
 
 DAY = 24 * 3600
@@ -43,9 +44,11 @@ def paid_buyer(world: World) -> Buyer:
 
 
 def work_for(world: World, hours: int, *, step: int = 1) -> None:
+    lanes = SomeLanes(world.core, ABOUT_REFUNDS)
     for _ in range(0, hours, step):
         world.clock.advance(step * 3600)
-        Worker(world.core).run_once()
+        lanes.round()
+    lanes.round_of_all()
 
 
 # --- refunds that are not ours ---

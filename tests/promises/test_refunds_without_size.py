@@ -23,6 +23,7 @@ from app.services.refunds import overdue
 from app.services.refunds.overdue import NotEnded
 from app.worker import Worker
 from tests.support.buyer import Buyer
+from tests.support.lanes import ABOUT_REFUNDS, SomeLanes
 from tests.support.world import World
 
 DAY = timedelta(days=1)
@@ -59,9 +60,11 @@ class Unsized:
     buyer: Buyer
 
     def works(self, days: int, step: timedelta = timedelta(hours=12)) -> None:
+        lanes = SomeLanes(self.world.core, ABOUT_REFUNDS)
         for _ in range(int(days * DAY / step)):
             self.world.clock.advance(step.total_seconds())
-            Worker(self.world.core).run_once()
+            lanes.round()
+        lanes.round_of_all()
 
     def listed(self) -> list[Any]:
         return overdue.list_overdue_refunds(self.world.core, 10).payments

@@ -30,10 +30,11 @@ from app.services.calls import payment_starts
 from app.services.intake import notifications
 from app.services.payments import orders
 from app.services.payments.orders import NewOrder, PayBy
-from app.worker import ORDERS, Worker
+from app.worker import Worker
 from plugins.sandbox import plugin
 from tests.support import databases
 from tests.support.faults import Fuse, fused_engine, killing
+from tests.support.lanes import ABOUT_PAYMENTS, SomeLanes
 from tests.support.world import SECRET, World
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -143,7 +144,7 @@ def work(core: Core) -> int:
 
 def work_on_payments(core: Core) -> int:
     """A worker's round of the lanes about payments and the ends of orders: the others would find nothing to do."""
-    return sum(lane.round() for lane in Worker(core).lanes if lane.kind in ("payment queries", ORDERS))
+    return SomeLanes(core, ABOUT_PAYMENTS).round()
 
 
 def be_notified_by_many(place: Place, messages: list[tuple[bytes, dict[str, str]]]) -> list[int]:

@@ -19,6 +19,7 @@ import pytest
 import requests
 
 from app.gunicorn_worker import HEAD_SECONDS, LINGER_SECONDS, REQUEST_SECONDS
+from tests.support.commands import run_command
 
 ROOT = Path(__file__).parents[2]
 SLOW_SENDERS = 24
@@ -98,8 +99,8 @@ def running(folder: Path, more_settings: str = "") -> Iterator[Service]:
         "TILLBOOK_BIND": f"127.0.0.1:{port}",
         "TILLBOOK_WEB_WORKERS": "1",
     }
-    tillbook = [sys.executable, "-c", "from app.cli import main; main()", "migrate"]
-    subprocess.run(tillbook, cwd=folder, env=environ, check=True, capture_output=True, timeout=60)
+    migrated = run_command("migrate", environ=environ, folder=folder)
+    assert migrated.code == 0, migrated.err
     command = [sys.executable, "-m", "gunicorn", "-c", "python:app.serving", "wsgi:application"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=environ, stdout=log, stderr=log)

@@ -36,9 +36,9 @@ _f, _p, _o, _c = FactRow.__table__.c, Payment.__table__.c, Order.__table__.c, Cl
 def audit_once(sessions: Sessions, progress: Progress | None = None) -> Iterator[Finding]:
     """Findings, page by page in bounded memory."""
     yield from read(sessions, _booked_twice, snapshot=True)
-    last = (-1, -1)
-    while (page := read(sessions, partial(_page, after=last), snapshot=True)) is not None:
-        last, findings = page
+    last, is_last = (-1, -1), False
+    while not is_last and (page := read(sessions, partial(_page, after=last), snapshot=True)) is not None:
+        last, is_last, findings = page
         yield from findings
         if progress is not None:
             progress(f"facts: up to slot {last[0]}")
@@ -78,7 +78,8 @@ def _copies(tx: Transaction, booked: AnyRow) -> Sequence[AnyRow]:
     return tx.execute(wanted.where(*mine).order_by(_f.slot).limit(1)).all()
 
 
-def _page(tx: Transaction, after: tuple[int, int]) -> tuple[tuple[int, int], list[Finding]] | None:
+def _page(tx: Transaction, after: tuple[int, int]) -> tuple[tuple[int, int], bool, list[Finding]] | None:
+    """Where the page ends, whether it is short of a whole one, and so the last, and its findings."""
     wanted = (
         select(*_f, _o.user_id)
         .prefix_with(sweep("audit"))
@@ -93,7 +94,7 @@ def _page(tx: Transaction, after: tuple[int, int]) -> tuple[tuple[int, int], lis
     if not facts:
         return None
     findings = [*_keys(facts), *_claims(tx, [fact for fact in facts if _is_store_purchase(fact)])]
-    return (facts[-1].slot, facts[-1].id), findings
+    return (facts[-1].slot, facts[-1].id), len(facts) < ONCE_PAGE, findings
 
 
 def _keys(facts: Sequence[AnyRow]) -> Iterator[Finding]:

@@ -81,6 +81,8 @@ def _timed_since(session: Transaction) -> datetime:
 @dataclass(frozen=True, slots=True)
 class _Page:
     last: tuple[int, int]
+    is_last: bool
+    """Whether it is short of a whole page: nothing was behind it when it was read."""
     findings: list[Finding]
     made: Counter[int]
     """How many transfers the facts of this page make, by slot."""
@@ -92,7 +94,7 @@ def _pages(sessions: Sessions) -> Iterator[_Page]:
         page = read(sessions, partial(check, after=(-1, -1)), snapshot=True)
         while page is not None:
             yield page
-            page = read(sessions, partial(check, after=page.last), snapshot=True)
+            page = None if page.is_last else read(sessions, partial(check, after=page.last), snapshot=True)
 
 
 def _recount(session: Transaction, slot: int) -> list[Finding]:
@@ -157,7 +159,7 @@ def _check_orders(session: Transaction, after: tuple[int, int]) -> _Page | None:
     made: Counter[int] = Counter()
     for order in orders:
         findings += _check_order(session, order, made)
-    return _Page((orders[-1].slot, orders[-1].id), findings, made)
+    return _Page((orders[-1].slot, orders[-1].id), len(orders) < ORDER_PAGE, findings, made)
 
 
 def _check_order(session: Transaction, order: AnyRow, made: Counter[int]) -> list[Finding]:
@@ -251,7 +253,7 @@ def _check_unmatched(session: Transaction, after: tuple[int, int]) -> _Page | No
         found = [*_missing(session, fact.slot, transfers, f"fact {fact.id}")]
         found += _refunds(session, fact, None, None, made)
         findings += [replace(each, detail=each.detail + naming.of_fact(fact)) for each in found]
-    return _Page((facts[-1].slot, facts[-1].id), findings, made)
+    return _Page((facts[-1].slot, facts[-1].id), len(facts) < ORDER_PAGE, findings, made)
 
 
 def _missing(session: Transaction, slot: int, transfers: list[Transfer], whose: str) -> Iterator[Finding]:

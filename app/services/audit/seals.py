@@ -5,9 +5,9 @@ What is older than the seals of this database bears none, and is proven by the r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from sqlalchemy import FromClause, func, or_, select, tuple_
@@ -40,12 +40,17 @@ _TABLES: Mapping[str, FromClause] = {
     "journal_entries": JOURNAL_ENTRIES,
     "closings": CLOSINGS,
 }
+_FIRST_PAGES = {
+    name: select(*table.c).prefix_with(sweep("audit")).order_by(*table.primary_key).limit(SEAL_PAGE)
+    for name, table in _TABLES.items()
+}
 _OF_FINANCE = {
     "journal_entries": "journal entry {row.id} ({row.document}; `tillbook journal show {row.id}`) ",
     "closings": "the closing of {row.month} ",
 }
 """How a row of these tables is named."""
 _MADE_AT = dict.fromkeys(_TABLES, "created_at") | {"facts": "recorded_at"}
+_BEFORE_ALL = (-1, -1, -1)
 _g, _t = GRANT_SEALS.c, TRANSFERS.c
 _o, _p, _r, _k = Order.__table__.c, Payment.__table__.c, Refund.__table__.c, IdempotencyKey.__table__.c
 
@@ -53,17 +58,15 @@ _o, _p, _r, _k = Order.__table__.c, Payment.__table__.c, Refund.__table__.c, Ide
 def audit_seals(sessions: Sessions, seals: Seals, progress: Progress | None = None) -> Iterator[Finding]:
     """Findings, page by page in bounded memory."""
     for name, table in _TABLES.items():
-        made_at, order = table.c[_MADE_AT[name]], list(table.primary_key)
-        first = read(sessions, partial(_first_sealed, made_at=made_at, seal=table.c.seal))
-        last: tuple[Any, ...] = ()
-        while page := read(sessions, partial(_page, table=table, order=order, after=last)):
-            last = tuple(getattr(page[-1], column.name) for column in order)
+        order = [column.name for column in table.primary_key]
+        sealed = _Sealed(partial(read, sessions, partial(_first_sealed, table=table, made_at=_MADE_AT[name])))
+        for page in _pages(sessions, partial(_page, name=name), order):
             for row in page:
-                wrong = _wrong_with(row, name, seals, first)
+                wrong = _wrong_with(row, name, seals, sealed)
                 if wrong:
                     yield Finding("seal", read(sessions, partial(_named, name=name, row=row)) + wrong)
             if progress is not None:
-                progress(f"seals of {name}: up to {last[0]}")
+                progress(f"seals of {name}: up to {getattr(page[-1], order[0])}")
     yield from _grants(sessions, seals)
     for slot in read(sessions, _slots_with_keys):
         yield from read(sessions, partial(_keys_without_resource, slot=slot), snapshot=True)
@@ -102,22 +105,51 @@ def _keys_without_resource(tx: Transaction, slot: int) -> list[Finding]:
     ]
 
 
-def _first_sealed(tx: Transaction, made_at: Any, seal: Any) -> datetime | None:
-    """When the oldest row that bears a seal was made: from then on every row must."""
-    found: datetime | None = tx.scalar(select(func.min(made_at)).prefix_with(sweep("audit")).where(seal.is_not(None)))
+class _Sealed:
+    """When the oldest row of a table that bears a seal was made: from then on every row must.
+
+    The whole table is read for it, so that is done only where a row bears none.
+    """
+
+    def __init__(self, look: Callable[[], datetime | None]) -> None:
+        self._look = look
+
+    @cached_property
+    def first(self) -> datetime | None:
+        return self._look()
+
+    def must_have(self, made_at: datetime) -> bool:
+        return self.first is not None and made_at > self.first
+
+
+def _pages(
+    sessions: Sessions, read_page: Callable[..., list[AnyRow]], names: Sequence[str]
+) -> Iterator[Sequence[AnyRow]]:
+    """The pages of a table in the order of the columns with these names. What is short of a page is the last one."""
+    last: tuple[Any, ...] = ()
+    while page := read(sessions, partial(read_page, after=last)):
+        yield page
+        if len(page) < SEAL_PAGE:
+            return
+        last = tuple(getattr(page[-1], name) for name in names)
+
+
+def _first_sealed(tx: Transaction, table: FromClause, made_at: str) -> datetime | None:
+    first = select(func.min(table.c[made_at])).prefix_with(sweep("audit")).where(table.c.seal.is_not(None))
+    found: datetime | None = tx.scalar(first)
     return found
 
 
-def _page(tx: Transaction, table: FromClause, order: list[Any], after: tuple[Any, ...]) -> list[AnyRow]:
-    wanted = select(*table.c).prefix_with(sweep("audit")).order_by(*order).limit(SEAL_PAGE)
-    return list(tx.execute(wanted.where(tuple_(*order) > after) if after else wanted))
+def _page(tx: Transaction, name: str, after: tuple[Any, ...]) -> list[AnyRow]:
+    wanted = _FIRST_PAGES[name]
+    return list(tx.execute(wanted.where(tuple_(*_TABLES[name].primary_key) > after) if after else wanted))
 
 
-def _wrong_with(row: AnyRow, name: str, seals: Seals, first: datetime | None) -> str:
+def _wrong_with(row: AnyRow, name: str, seals: Seals, sealed: _Sealed) -> str:
     """What is wrong with the row's seal; empty if nothing is."""
     if row.seal is None:
         made_at: datetime = getattr(row, _MADE_AT[name])
-        needs = seals.must_have(made_at) or (first is not None and made_at > first)
+        needs = seals.must_have(made_at) or sealed.must_have(made_at)
         return "bears no seal: the service did not write it, or the seal was removed" if needs else ""
     if seals.fits_row(name, row._asdict(), bytes(row.seal)):
         return ""
@@ -162,14 +194,12 @@ def _user(tx: Transaction, row: AnyRow) -> str:
 
 def _grants(sessions: Sessions, seals: Seals) -> Iterator[Finding]:
     """Coins that callers brought into wallets."""
-    last = (-1, -1, -1)
-    first = read(sessions, _first_sealed_grant)
-    while page := read(sessions, partial(_page_of_grants, after=last)):
-        last = (page[-1].slot, page[-1].book_id, page[-1].version)
+    sealed = _Sealed(partial(read, sessions, _first_sealed_grant))
+    for page in _pages(sessions, _page_of_grants, ("slot", "book_id", "version")):
         for row in page:
             grant = idempotency.stored(row)
             if row.seal is None:
-                is_wrong = seals.must_have(grant.at) or (first is not None and grant.at > first)
+                is_wrong = seals.must_have(grant.at) or sealed.must_have(grant.at)
             else:
                 is_wrong = not seals.fits_grant(grant.id, grant.fingerprint(), bytes(row.seal), grant.at)
             if is_wrong:
@@ -184,12 +214,12 @@ def _first_sealed_grant(tx: Transaction) -> datetime | None:
     return found
 
 
-def _page_of_grants(tx: Transaction, after: tuple[int, int, int]) -> list[AnyRow]:
+def _page_of_grants(tx: Transaction, after: tuple[int, ...]) -> list[AnyRow]:
     wanted = (
         idempotency.STORED.add_columns(_g.seal)
         .prefix_with(sweep("audit"))
         .outerjoin(GRANT_SEALS, (_g.slot == _t.slot) & (_g.transfer_id == _t.id))
-        .where(_t.kind.in_(SEALED_KINDS), tuple_(_t.slot, _t.book_id, _t.version) > after)
+        .where(_t.kind.in_(SEALED_KINDS), tuple_(_t.slot, _t.book_id, _t.version) > (after or _BEFORE_ALL))
         .order_by(_t.slot, _t.book_id, _t.version)
         .limit(SEAL_PAGE)
     )

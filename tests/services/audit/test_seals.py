@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from app.services import ledger
 from app.services.audit.ledger import AsOf
 from app.services.audit.orders import Finding
 from app.services.audit.run import audit
+from app.services.audit.seals import SEAL_PAGE
 from app.services.base.context import Rules
 from app.services.base.idempotency import keyed
 from app.services.base.transaction import Sessions
@@ -197,3 +199,21 @@ def test_rows_from_before_there_was_a_key_need_no_seal_of_the_key(engine: Engine
     later.receive(later.notification(number))
     core = later.core
     assert audit(core.whole.sessions, AsOf(core.rules.ledger, core.clock.now)) == []
+
+
+def test_what_lies_behind_the_first_page_is_proved_too(shop: Shop) -> None:
+    slot, core = slot_of_user("carol"), shop.world.core
+    coins = [
+        grant("carol", "coin", 1, f"gift {number}", reason="sorry", actor="ann", environment="sandbox")
+        for number in range(SEAL_PAGE)
+    ]
+    for start in range(0, SEAL_PAGE, 100):
+        some = coins[start : start + 100]
+        core.whole.transact(
+            partial(ledger.post, slot=slot, transfers=some, at=core.clock.now(), rules=core.rules.ledger)
+        )
+    assert shop.audit() == []
+    last = "SELECT transfer_id FROM grant_seals JOIN transfers USING (slot) WHERE transfers.id = transfer_id"
+    last += " ORDER BY slot DESC, book_id DESC, version DESC LIMIT 1"
+    shop.edit(f"UPDATE grant_seals SET seal = :seal WHERE transfer_id = ({last})", seal=b"x" * 32)
+    assert len(shop.found()) == 1
