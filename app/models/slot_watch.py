@@ -94,7 +94,7 @@ def report(connection: Connection, sql: str, names: Sequence[str], values: Seque
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class StatementReading:
     """What the text of a statement says, whatever its values are."""
 
     refused: str | None
@@ -112,20 +112,20 @@ class Reading:
 
 
 @lru_cache(slot_guard.TEXTS_REMEMBERED)
-def reading_of(sql: str) -> Reading:
+def reading_of(sql: str) -> StatementReading:
     """What the text of a statement says."""
     if slot_guard.is_schema(sql) or sql == MIGRATION_LOCK:
-        return Reading(None, False, frozenset(), frozenset(), False, False)
+        return StatementReading(None, False, frozenset(), frozenset(), False, False)
     refused = next((what for what, pattern in _REFUSED if pattern.search(sql)), None)
     of_one = bool(tables_of(sql) & SLOTTED) and not is_sweep(sql)
     written_out = frozenset(int(slot) for slot in _WRITTEN_OUT.findall(sql))
     known = Base.metadata.tables
     tables = [known[name] for name in tables_of(sql) if name in known and name not in BESIDE_A_SLOT]
     classes = frozenset(map(class_of, tables)) - {TableClass.REFERENCE}
-    return Reading(refused, of_one, written_out, classes, _FROM_SELECT.search(sql) is not None, is_sweep(sql))
+    return StatementReading(refused, of_one, written_out, classes, _FROM_SELECT.search(sql) is not None, is_sweep(sql))
 
 
-def given_slots(reading: Reading, rows: Iterable[Mapping[str, Any]]) -> set[int]:
+def given_slots(reading: StatementReading, rows: Iterable[Mapping[str, Any]]) -> set[int]:
     """The slots that a statement is given, by its values or in its text; of a statement on claims alone, theirs."""
     names = _CLAIMED if reading.classes == {TableClass.OWN_HASH} else _SLOT
     found = set(reading.written_out)
@@ -161,7 +161,7 @@ def check(connection: Connection, sql: str, values: Iterable[Mapping[str, Any]])
     _note(connection, sql, given)
 
 
-def _check_place(place: int | str, sql: str, reading: Reading, values: Sequence[Mapping[str, Any]]) -> None:
+def _check_place(place: int | str, sql: str, reading: StatementReading, values: Sequence[Mapping[str, Any]]) -> None:
     """Raise SlotsMixed if the statement touches what does not lie in the database for which the transaction began."""
     if place == AT_HOME:
         fits = reading.classes <= {TableClass.HOME, TableClass.OWN}

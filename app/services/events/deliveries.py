@@ -8,7 +8,7 @@ A delivery is open while it has a moment (`next_at`). It may be sent when no ear
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
@@ -40,8 +40,6 @@ MOST_LISTED = 200
 WAITING, FAILED, DONE, GIVEN_UP = "waiting", "failed", "done", "given_up"
 DEFERRED = timedelta(minutes=5)
 """What is blocked is put off for so long at a time: not for as long as what blocks it, which may end at any moment."""
-ASLEEP = timedelta(minutes=1)
-"""So long nobody looks for work of an endpoint that is paused or gone."""
 STILL_WRITTEN = timedelta(hours=1)
 """A round that began before an endpoint was removed may write deliveries for so long."""
 STATUSES = (WAITING, FAILED, DONE, GIVEN_UP)
@@ -165,33 +163,6 @@ def plan_deliveries(place: Place, endpoint: AnyRow) -> int:
 def _is_behind(tx: Tx, *, number: int) -> bool:
     at = tx.execute(_POSITION, {"endpoint": number}).one_or_none()
     return at is None or at.planned < at.placed
-
-
-def let_rest(place: Place, awake: Mapping[int, datetime | None]) -> None:
-    """Have nobody look for work of endpoints that are not awake, or before the moment when one that is down is tried:
-    `awake` has that moment by endpoint, None where there is none."""
-
-    def changes(tx: Tx) -> dict[int, datetime | None]:
-        found = {}
-        for row in tx.execute(select(POSITIONS)):
-            rests = row.rests_until if row.rests_until is not None and row.rests_until > tx.now else None
-            wanted = awake.get(row.endpoint_id, rests or tx.now + ASLEEP)
-            if (wanted if wanted is not None and wanted > tx.now else None) != rests:
-                found[row.endpoint_id] = wanted
-        return found
-
-    def change(tx: Tx, found: Mapping[int, datetime | None]) -> None:
-        for number, until in found.items():
-            tx.execute(update(POSITIONS).where(_q.endpoint_id == number).values(rests_until=until))
-
-    if found := place.read(changes):
-        place.transact(partial(change, found=found))
-
-
-def end_rest(tx: Tx, endpoint: int) -> None:
-    """Let work of that endpoint be looked for in this database."""
-    mine = (_q.endpoint_id == endpoint, _q.rests_until.is_not(None))
-    tx.execute(update(POSITIONS).where(*mine).values(rests_until=None))
 
 
 def _warn_of_gap(tx: Tx, endpoint: AnyRow, planned: int) -> None:

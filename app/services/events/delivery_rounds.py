@@ -26,7 +26,7 @@ from app.models.base import AnyRow
 from app.models.endpoints import DELIVERIES
 from app.services.base.context import Core, Place, Tx
 from app.services.base.sanitize import problem_text, storable_text
-from app.services.events import deliveries, endpoint_health, endpoints, feed
+from app.services.events import deliveries, endpoint_health, endpoint_rests, endpoints, feed
 from app.services.events.endpoint_client import KEPT_OF_ANSWER, Attempt, EndpointClient
 
 ROUND = 100
@@ -70,7 +70,7 @@ class Dispatcher:
             self._has_settings = True
         active = self._core.home.read(deliveries.active_endpoints)
         awake = {row.id: row.probe_at for row in active}
-        self._core.guarded(lambda place: deliveries.let_rest(place, awake))
+        self._core.guarded(lambda place: endpoint_rests.let_rest(place, awake))
         return active
 
     def _keep_on(self, number: int, name: str) -> None:
@@ -195,7 +195,7 @@ class _Sending:
             if self._unwell:
                 self._unwell = False
                 endpoint_health.note_success(self._core, self._row)
-                self._core.guarded(lambda place: place.transact(lambda tx: deliveries.end_rest(tx, self._row.id)))
+                self._core.guarded(lambda place: place.transact(lambda tx: endpoint_rests.end_rest(tx, self._row.id)))
             return
         self._unwell = True
         now = self._core.clock.now()
