@@ -7,10 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, BigInteger, CheckConstraint, DateTime, Integer, LargeBinary, MetaData, Row
+from sqlalchemy import JSON, BigInteger, CheckConstraint, DateTime, Integer, LargeBinary, MetaData, Row, String
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -100,6 +103,24 @@ class Base(DeclarativeBase):
 
 
 db = SQLAlchemy(model_class=Base, disable_autonaming=True)
+
+
+class OneOrder(GenericFunction[str]):
+    """A text for ORDER BY in an order that is one in all databases, and that of Python: by code points."""
+
+    name = identifier = "one_order"
+    type = String()
+    inherit_cache = True
+
+
+@compiles(OneOrder, "postgresql")
+def _one_order_on_postgres(element: OneOrder, compiler: SQLCompiler, **kw: Any) -> str:
+    return f'{compiler.process(next(iter(element.clauses)), **kw)} COLLATE "C"'
+
+
+@compiles(OneOrder, "sqlite")
+def _one_order_on_sqlite(element: OneOrder, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"{compiler.process(next(iter(element.clauses)), **kw)} COLLATE BINARY"
 
 
 def slot_matches_id() -> CheckConstraint:

@@ -29,6 +29,7 @@ from app.models.catalogue import Claim
 from app.models.ledger import ACCOUNTS, MARKS, TRANSFERS
 from app.models.orders import FACTS, Order, Payment
 from app.models.refunds import Refund
+from app.models.slot_guard import sweep
 from app.services.audit.ledger_rows import snapshot
 from app.services.audit.orders import Finding
 from app.services.base.transaction import Sessions, Transaction, read
@@ -93,7 +94,8 @@ def _anchored(tx: Transaction, slot: int, table: str) -> list[AnchoredRow]:
 
 
 def _claims_after(tx: Transaction, after: tuple[Any, ...]) -> Sequence[AnyRow]:
-    wanted = select(*_CLAIM, _C.user_id).where(tuple_(*_CLAIM) > after).order_by(*_CLAIM).limit(ANCHOR_PAGE)
+    wanted = select(*_CLAIM, _C.user_id).prefix_with(sweep("audit")).where(tuple_(*_CLAIM) > after)
+    wanted = wanted.order_by(*_CLAIM).limit(ANCHOR_PAGE)
     return tx.execute(wanted).all()
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Select, select, text, tuple_
 from app.domain.deciding import Booking
 from app.domain.facts import Kind, fact_of, key_of
 from app.domain.matching import Mismatch
-from app.models.base import AnyRow
+from app.models.base import AnyRow, OneOrder
 from app.models.catalogue import Claim
 from app.models.orders import FactRow, Order, Payment
 from app.models.slot_guard import sweep
@@ -24,7 +24,6 @@ from app.services.audit import naming
 from app.services.audit.orders import Finding, Progress
 from app.services.base.reported_fact import LONGEST_FACT_KEY
 from app.services.base.transaction import Sessions, Transaction, read
-from app.services.base.whole import one_order
 from app.services.facts.claims import slot_of_claim
 
 ONCE_PAGE = 500
@@ -48,7 +47,7 @@ def _booked_twice(tx: Transaction) -> list[Finding]:
     """One payment at the provider has one place in the books of the whole service: its fact's key says which."""
     names = (_f.key, _f.provider_account, _f.environment)
     # In an order that is one in all databases: one payment may be booked in two of them.
-    in_order = [one_order(tx.connection(), name) for name in names]
+    in_order = [OneOrder(name) for name in names]
     wanted = (
         select(*names)
         .prefix_with(sweep("audit"))

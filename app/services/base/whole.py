@@ -38,7 +38,6 @@ from sqlalchemy.sql.elements import (
     BindParameter,
     Cast,
     ClauseElement,
-    ColumnElement,
     Label,
     UnaryExpression,
 )
@@ -46,6 +45,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import Exists
 from sqlalchemy.sql.visitors import iterate
 
+from app.models.base import OneOrder
 from app.models.distribution import TableClass
 from app.models.engine import READ_ONLY
 from app.models.slot_watch import given_slots, reading_of
@@ -309,16 +309,16 @@ def _order(statement: Any, columns: list[Any], dialect: str) -> Callable[[Sequen
 
 def _place_of(clause: Any, columns: list[Any], selected: list[Any]) -> tuple[int, bool]:
     """At which column a row is ordered, and whether downwards."""
-    down, is_collated = False, False
-    while isinstance(clause, UnaryExpression) or _is_collated(clause) or _is_reference(clause):
-        if _is_collated(clause):
-            clause, is_collated = clause.left, True
+    down, is_one = False, False
+    while isinstance(clause, UnaryExpression | OneOrder) or _is_reference(clause):
+        if isinstance(clause, OneOrder):
+            clause, is_one = next(iter(clause.clauses)), True
         elif _is_reference(clause):
             clause = clause.element
         else:
             down = down or clause.modifier is operators.desc_op
             clause = clause.element
-    if not is_collated and isinstance(clause.type, String):
+    if not is_one and isinstance(clause.type, String):
         raise CannotBeSummed(f"an order of texts that each database may have another one of: {clause}")
     for wanted in (columns, selected):
         for at, column in enumerate(wanted):
@@ -331,17 +331,8 @@ def _place_of(clause: Any, columns: list[Any], selected: list[Any]) -> tuple[int
     return named[0], down
 
 
-def one_order(connection: Connection | WholeConnection, text: ColumnElement[Any]) -> ColumnElement[Any]:
-    """A text for ORDER BY in an order that is one in all databases, and that of Python: by code points."""
-    return text.collate("BINARY" if connection.dialect.name == "sqlite" else "C")
-
-
 def _is_reference(clause: Any) -> bool:
     return bool(clause.__visit_name__ == "label_reference")
-
-
-def _is_collated(clause: Any) -> bool:
-    return getattr(clause, "operator", None) is operators.collate
 
 
 class _Downwards:

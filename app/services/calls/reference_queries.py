@@ -289,7 +289,7 @@ def _set_next(core: Core, row: AnyRow, moment: datetime | None) -> None:
 def delete_old_questions(core: Core, limit: int) -> int:
     """Delete questions that ended as long ago as the installation wants, at most `limit`; how many."""
     before = core.clock.now() - timedelta(days=core.rules.question_days)
-    numbers = core.rows_everywhere(lambda tx: list(tx.scalars(_OLD.limit(limit), {"before": before})))
+    numbers = core.rows_everywhere(lambda tx: list(tx.scalars(_OLD.limit(limit), {"before": before})))[:limit]
     for number in numbers:
         where = {"at_slot": slot_of_number(number), "at_id": number, "before": before}
         core.of_number(number).transact(partial(Tx.execute, statement=_DELETE, values=where))

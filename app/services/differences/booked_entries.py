@@ -32,11 +32,11 @@ from app.domain.facts import Kind
 from app.domain.numbers import parse_number, slot_of_number
 from app.domain.refunding import MONEY_WENT_BACK
 from app.domain.status import Outcome
+from app.models.base import OneOrder
 from app.models.orders import FACTS, Payment
 from app.models.refunds import Refund
 from app.models.slot_guard import sweep
 from app.services.base.context import Tx
-from app.services.base.whole import one_order
 from app.services.bills.done_refunds import REFUND_NUMBER
 
 NAMES_AT_A_TIME = 500
@@ -71,7 +71,7 @@ def entries_between(tx: Tx, books: BooksOf, since: datetime, until: datetime) ->
         _refunds(books).where(_r.done_at >= since, _r.done_at < until),
     ]
     found = union_all(*parts).subquery("booked")
-    wanted = select(found).prefix_with(sweep("report")).order_by(one_order(tx.connection(), found.c.theirs))
+    wanted = select(found).prefix_with(sweep("report")).order_by(OneOrder(found.c.theirs))
     for row in tx.execute(wanted.execution_options(yield_per=ENTRIES_AT_ONCE)):
         yield BookedEntry._make(row)
 

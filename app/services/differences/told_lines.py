@@ -13,10 +13,9 @@ from app.domain.bill_lines import BillSide
 from app.domain.bill_sides import OF_BOTH_SIDES
 from app.domain.differences import BookedEntry, Told
 from app.domain.settling import Moved
-from app.models.base import AnyRow
+from app.models.base import AnyRow, OneOrder
 from app.models.bills import BILL_LINES, BILL_READINGS
 from app.services.base.context import Tx
-from app.services.base.whole import one_order
 from app.services.bills.counted_lines import THAT_COUNTS, LinesOf, counted_lines, payment_number
 
 TOLD_AT_ONCE = 5_000
@@ -95,7 +94,7 @@ def balances_of(tx: Tx, account: str, reading_id: int) -> Iterator[Moved]:
 
 def _in_order(tx: Tx, wanted: Select[tuple[object, ...]], told: Subquery) -> Select[tuple[object, ...]]:
     theirs = func.coalesce(told.c.theirs, "")
-    return wanted.order_by(one_order(tx.connection(), theirs))
+    return wanted.order_by(OneOrder(theirs))
 
 
 def _told(told: Subquery) -> Select[tuple[object, ...]]:

@@ -132,7 +132,7 @@ def resolve(tx: Tx, number: int) -> None:
 def delete_old_messages(core: Core, limit: int) -> int:
     """Delete settled messages that were kept as long as the installation wants, at most `limit`; how many."""
     before = core.clock.now() - timedelta(days=core.rules.message_days)
-    numbers = core.rows_everywhere(lambda tx: list(tx.scalars(_OLD.limit(limit), {"before": before})))
+    numbers = core.rows_everywhere(lambda tx: list(tx.scalars(_OLD.limit(limit), {"before": before})))[:limit]
     for number in numbers:
         where = {"at_slot": slot_of_number(number), "at_id": number, "before": before}
         core.of_number(number).transact(partial(Tx.execute, statement=_DELETE, values=where))

@@ -22,11 +22,11 @@ from app.domain.bill_lines import BillSide, LineKind
 from app.domain.refunding import MONEY_KINDS
 from app.domain.settling import POOL
 from app.domain.trial_balance import BalanceHeading, totals_of
+from app.models.base import OneOrder
 from app.models.bills import BILL_LINES
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.slot_guard import sweep
 from app.services.base.transaction import Transaction
-from app.services.base.whole import one_order
 from app.services.bills.counted_lines import LinesOf, counted_lines, payment_number
 from app.services.bills.done_refunds import REFUNDS_AT_A_TIME, decided_lines, refunds_done
 from app.services.ledger.trial_balance import trial_balance
@@ -160,7 +160,7 @@ class _Way:
             .where(or_(at_once, and_(_T.effective_at >= since, _T.effective_at < until)), _T.kind.in_(_BY_FACTS))
             .where((_A.code == self.day.clearing) | (credited.c.code == self.day.clearing))
             .where(_A.asset == self.currency, _A.environment == self.day.environment)
-            .order_by(one_order(self.tx.connection(), number))
+            .order_by(OneOrder(number))
         )
         for row in _streamed(self.tx, wanted):
             yield row.number, bool(row.is_refund), row.minor, row.at
@@ -175,7 +175,7 @@ class _Way:
         around = (*self._in_near_days(), _L.ours.is_not(None), _L.discount_minor != 0)
         told = counted_lines(self.tx, LinesOf(self.day.provider_account, BillSide.TRADES), *around, once=True)
         named = (told.c.ours, told.c.theirs, told.c.refund, told.c.undecided, told.c.kind)
-        wanted = select(*named, told.c.at, told.c.discount_minor).order_by(one_order(self.tx.connection(), told.c.ours))
+        wanted = select(*named, told.c.at, told.c.discount_minor).order_by(OneOrder(told.c.ours))
         for part in _streamed(self.tx, wanted).partitions(REFUNDS_AT_A_TIME):
             for row in decided_lines(self.tx, self.day.provider_account, part):
                 yield row.ours, row.kind == LineKind.REFUND, row.discount_minor, row.at
@@ -187,7 +187,7 @@ class _Way:
         number = payment_number(told)
         wanted = select(number.label("number"), told.c.kind, told.c.at, told.c.amount_minor)
         decided = wanted.where(number.is_not(None), ~told.c.undecided)
-        for row in _streamed(self.tx, decided.order_by(one_order(self.tx.connection(), number))):
+        for row in _streamed(self.tx, decided.order_by(OneOrder(number))):
             yield row.number, row.kind == LineKind.REFUND, -row.amount_minor, row.at
 
     def _funds(self, *kinds: LineKind) -> LinesOf:

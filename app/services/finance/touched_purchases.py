@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Select, String, and_, bindparam, cast, or_, select, union
+from sqlalchemy import CompoundSelect, Executable, Select, String, and_, bindparam, cast, or_, select, union
 from sqlalchemy.sql import ColumnElement
 
 from app.domain.recognition import LIABILITY, RECOGNITION_KINDS
 from app.domain.refunding import MONEY_KINDS
 from app.models.agreements import PERIODS
-from app.models.base import AnyRow, Moment
+from app.models.base import AnyRow, Moment, OneOrder
 from app.models.fulfilments import FULFILMENTS
 from app.models.ledger import ACCOUNTS, LOT_USES, LOTS, TRANSFERS
 from app.models.slot_guard import sweep
@@ -67,9 +67,10 @@ def _places() -> tuple[Select[Any], ...]:
     return *bought, paid, returned, delivered, earning
 
 
-def _in_order(*parts: Select[Any]) -> CompoundSelect[Any]:
-    found = union(*parts)
-    return found.order_by(found.selected_columns[0], found.selected_columns[1])
+def _in_order(*parts: Select[Any]) -> Select[Any]:
+    found = union(*parts).subquery("found")
+    payment, slot = found.c
+    return select(payment, slot).order_by(OneOrder(payment), slot)
 
 
 _LEFT = _L.remaining > 0
@@ -123,7 +124,7 @@ def other_movements(session: Transaction, start: datetime, end: datetime) -> Ite
     return _stream(session, _OTHERS, start, end)
 
 
-def _stream(session: Transaction, wanted: CompoundSelect[Any], start: datetime, end: datetime) -> Iterator[AnyRow]:
+def _stream(session: Transaction, wanted: Executable, start: datetime, end: datetime) -> Iterator[AnyRow]:
     values = {"p_start": start, "p_end": end, "p_day_before": start - timedelta(days=1)}
     options = {"yield_per": TOUCHED_AT_ONCE}
     yield from session.connection().execute(wanted, values, execution_options=options)

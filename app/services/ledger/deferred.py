@@ -11,6 +11,7 @@ from sqlalchemy import select, union
 
 from app.domain.accounting_time import ClosedMonth, accounting_date
 from app.domain.recognition import RecognitionRules
+from app.models.base import OneOrder
 from app.models.ledger import LOTS
 from app.models.slot_guard import sweep
 from app.services.base.transaction import Connected, Transaction
@@ -26,8 +27,8 @@ from app.services.ledger.purchases import (
 
 _L = LOTS.c
 DEFERRED_AT_ONCE = 1000
-_FOUND = union(WITH_COINS[0].prefix_with(sweep("report")), *WITH_COINS[1:])
-_PLACES = _FOUND.order_by(*_FOUND.selected_columns)
+_FOUND = union(*WITH_COINS).subquery("found")
+_PLACES = select(*_FOUND.c).prefix_with(sweep("report")).order_by(OneOrder(_FOUND.c.payment), _FOUND.c.slot)
 _ALONE = (
     select(_L.slot, _L.account_id, _L.version)
     .prefix_with(sweep("report"))

@@ -112,6 +112,7 @@ def test_a_refund_without_an_answer_and_one_that_is_refused_are_remembered(world
     assert [row.outcome for row in remembered(world) if row.verb == "refund"] == ["unknown", "declined"]
 
 
+@pytest.mark.one_database
 def test_the_call_is_written_in_the_transaction_of_the_fact_that_it_brought(world: World) -> None:
     """No transaction is added: a question that brings a fact takes as many as before there was a log."""
     payment_id = world.order().payments[0].id

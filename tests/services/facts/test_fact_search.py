@@ -30,6 +30,7 @@ def test_a_parked_fact_of_an_order_shows_its_user_and_product(world: World) -> N
     assert [(each.user, each.product) for each in listed(world)] == [("bob", "coins-60")]
 
 
+@pytest.mark.one_database
 def test_a_parked_fact_of_no_order_shows_whom_and_what_the_store_names(world: World) -> None:
     token = str(world.core.whole.transact(lambda tx: ensure_user(tx, "carol")).token)
     fact = replace(

@@ -259,6 +259,7 @@ def test_a_period_is_the_reports_own(desk: Desk) -> None:
     assert period.name == "2025-12-28/2026-01-31"
 
 
+@pytest.mark.one_database
 def test_the_share_counts_at_the_end_of_its_period_and_not_when_it_was_booked(desk: Desk) -> None:
     sell(desk)
     desk.store.world.clock.advance(timedelta(days=40).total_seconds())
