@@ -35,7 +35,7 @@ from tests.demo.play import CATALOGUE
 from tests.support.own_server import Server
 
 SECONDS = 300.0
-USERS = 12
+USERS, USERS_OF_TWO = 12, 200
 HANDS = 3
 """Threads that send requests."""
 TRIES = 200
@@ -52,6 +52,7 @@ class Chaos:
     def __init__(self, running: house.Running, receiver_port: int, servers: Mapping[str, Server]) -> None:
         self.running = running
         self.servers = servers
+        self.users = USERS_OF_TWO if servers else USERS
         self.port = receiver_port
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.secret = ""
@@ -113,7 +114,7 @@ class Chaos:
         number = 0
         while not self.over.is_set():
             number += 1
-            key, user = f"h{hand}-{number}", f"user-{random.randrange(USERS)}"
+            key, user = f"h{hand}-{number}", f"user-{random.randrange(self.users)}"
             about = {"user": user, "asset": "coin", "environment": "sandbox"}
             what = random.choice(("order", "order", "spend", "spend", "spend", "gift", "grant"))
             if what == "order":
@@ -125,7 +126,7 @@ class Chaos:
             elif what == "spend":
                 self.ask("POST", "/v1/spends", key, json={**about, "amount": random.randint(1, 30)})
             elif what == "gift":
-                gift = {**about, "receiver": f"user-{random.randrange(USERS)}", "amount": random.randint(1, 9)}
+                gift = {**about, "receiver": f"user-{random.randrange(self.users)}", "amount": random.randint(1, 9)}
                 self.ask("POST", "/v1/gifts", key, json=gift)
             else:
                 self.ask("POST", "/v1/grants", key, json={**about, "amount": 5, "reason": "a prize"})
@@ -148,7 +149,7 @@ class Chaos:
                 return count
 
     def agree(self, books: Books) -> bool:
-        users = [f"user-{number}" for number in range(USERS)]
+        users = [f"user-{number}" for number in range(self.users)]
         return books.applied() == self.told() and all(books.balance(user) == self.wallet(user) for user in users)
 
 
