@@ -79,8 +79,8 @@ def _one_database(what: str, engine: Engine, checked: _Checked) -> Iterator[Verd
         yield VerdictLine(Verdict.FAIL, f"{what}: it does not answer ({type(error).__name__})")
         return
     text = f"{what}: {engine.dialect.name}, schema {at or 'empty'} (newest {wanted})"
-    if checked.settings.databases:
-        ranges = checked.settings.slot_map().ranges(what.removeprefix("database "))
+    if checked.settings.databases and checked.parts.maps is not None:
+        ranges = checked.parts.maps.map.ranges(what.removeprefix("database "))
         text += f", slots {text_of_ranges(ranges) or 'none'}"
     if at != wanted:
         yield VerdictLine(Verdict.FAIL, f"{text}: the schema is not the newest: run `tillbook migrate`")

@@ -15,7 +15,9 @@ from app.composition import build_house, map_is_current
 from app.config import load
 from app.models import schema
 from app.services.accounts.catalog import import_products, parse_catalogue
+from app.services.base.databases import SlotsFrozen
 from app.services.base.slot_maps import SlotMapDiffers
+from app.worker import Worker
 from tests.support.world import CATALOGUE
 
 BASE = """
@@ -191,5 +193,69 @@ def test_a_process_learns_of_a_newer_map_and_connects_to_nothing_with_the_old_on
             engine.dispose()
             with pytest.raises(SlotMapDiffers, match="since version 2 of the map"):
                 engine.connect()
+    finally:
+        house.close()
+
+
+AS_THEY_SAY = HALVES.replace('slots = "0-2047"\n', "").replace('slots = "2048-4095"\n', "")
+MOVED = '{"databases": [{"name": "first", "slots": [[0, 2000]]}, {"name": "second", "slots": [[2001, 4095]]}]%s}'
+
+
+def changed_map(version: int, beside: str = "", files: tuple[str, ...] = ("first", "second")) -> None:
+    for file in files:
+        query(file, f"UPDATE slot_map SET version = {version}, document = '{MOVED % beside}'")
+
+
+def test_settings_that_leave_the_slots_out_go_by_the_newest_map_that_a_database_bears() -> None:
+    assert "no database bears a map of the slots yet: write `slots`" in run("migrate", settings=AS_THEY_SAY).output
+    migrated(HALVES)
+    migrated(AS_THEY_SAY)
+    assert run("check").exit_code == 0
+    changed_map(2, files=("second",))
+    checked = run("check")
+    assert (checked.exit_code, "slots 2001-4095" in checked.output) == (0, True), checked.output
+    half = HALVES.replace('slots = "0-2047"\n', "")
+    assert "for all databases, or for none" in run("check", settings=half).output
+    third = AS_THEY_SAY.replace("second", "third")
+    refused = run("products", "import", "products.toml", settings=third)
+    assert "The settings name first, third: name all of them" in refused.output
+
+
+def test_a_process_without_slots_takes_over_a_newer_map_and_leaves_frozen_slots_alone() -> None:
+    migrated(HALVES)
+    Path("tillbook.toml").write_text(AS_THEY_SAY)
+    house = build_house(load())
+    try:
+        assert house.maps is not None
+        databases = house.core.databases
+        assert (databases.number_of(2001), house.maps.version) == (0, 1)
+        changed_map(2, ', "frozen": [[2001, 2047]]')
+        house.maps._look_at = 0
+        assert map_is_current(house)
+        for use in (lambda: house.core.at(2001), lambda: house.core.whole):
+            with pytest.raises(SlotsFrozen):
+                use()
+        house.core.at(2000)
+        changed_map(3)
+        house.engines["second"].dispose()
+        with house.engines["second"].connect():
+            assert (databases.number_of(2001), house.maps.version) == (1, 3), "who connects anew need not wait"
+        assert house.core.whole
+        changed_map(3, ', "frozen": [[1, 1]]', files=("second",))
+        house.engines["second"].dispose()
+        with pytest.raises(SlotMapDiffers):
+            house.engines["second"].connect()
+    finally:
+        house.close()
+
+
+def test_a_worker_ends_when_its_settings_say_another_map_than_the_databases() -> None:
+    migrated(HALVES)
+    house = build_house(load())
+    try:
+        assert house.maps is not None
+        changed_map(2)
+        house.maps._look_at = 0
+        Worker(house.core, is_current=lambda: map_is_current(house)).run()
     finally:
         house.close()
