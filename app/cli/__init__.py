@@ -30,11 +30,12 @@ from app.cli import (
     reports,
     scans,
     settings,
+    slots,
     wallets,
 )
 from app.config import BadSettings
 from app.providers.errors import Misconfigured
-from app.services.base.databases import SlotsFrozen
+from app.services.base.errors import SlotsFrozen
 from app.services.base.replica import ReportsUnavailable
 from app.services.base.slot_maps import SlotMapDiffers
 
@@ -61,6 +62,7 @@ for _command in (
     installation.migrate,
     installation.distribute,
     settings.check,
+    slots.slots,
     installation.worker,
     installation.products,
     callers.keys,

@@ -26,7 +26,7 @@ def migrate() -> None:
     """
     settings = load()
     engines = _engines(settings)
-    wanted = settings.slot_map() or slot_maps.newest_map(engines)
+    wanted = settings.slot_map() or slot_maps.newest_kept(engines).map
     slot_maps.check_before_migration(engines, wanted)
     for name, engine in engines.items():
         click.echo(f"{_prefix(settings, name)}schema: {schema.migrate(engine)}")

@@ -22,8 +22,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from app.domain.ledger import KeyConflict, LedgerError
 from app.problem_documents import CONTENT_TYPE, members_of
-from app.services.base.databases import SlotsFrozen
-from app.services.base.errors import DomainError
+from app.services.base.errors import DomainError, SlotsFrozen
 from app.services.base.slot_maps import SlotMapDiffers
 from app.web.answer_headers import PLAIN_FIELDS
 from app.web.request_log import RequestRecord, request_record

@@ -15,7 +15,7 @@ from app.composition import build_house, map_is_current
 from app.config import load
 from app.models import schema
 from app.services.accounts.catalog import import_products, parse_catalogue
-from app.services.base.databases import SlotsFrozen
+from app.services.base.errors import SlotsFrozen
 from app.services.base.slot_maps import SlotMapDiffers
 from app.worker import Worker
 from tests.support.world import CATALOGUE

@@ -30,7 +30,8 @@ from app.domain.refunding import Clawback
 from app.domain.schedule import AskRules
 from app.providers.registry import Registry
 from app.providers.tools import Clock
-from app.services.base.databases import Databases, OneDatabase, SlotsFrozen
+from app.services.base.databases import Databases, OneDatabase
+from app.services.base.errors import SlotsFrozen
 from app.services.base.replica import Replica
 from app.services.base.transaction import Sessions, Transaction, alone, read, transact
 

@@ -12,14 +12,9 @@ from typing import Any, Protocol
 
 from sqlalchemy.orm import sessionmaker
 
+from app.services.base.errors import SlotsFrozen
 from app.services.base.transaction import Sessions
 from app.services.base.whole import WholeEngine
-
-
-class SlotsFrozen(Exception):
-    """The slots are being moved to another database: they can be used again in some seconds. Nothing was changed."""
-
-    RETRY_SECONDS = 2
 
 
 class Databases(Protocol):

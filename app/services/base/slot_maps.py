@@ -191,12 +191,12 @@ class SlotMaps:
             raise
 
 
-def newest_map(engines: Mapping[str, Engine]) -> SlotMap:
-    """The newest map that one of these databases bears. Raises SlotMapDiffers if none bears any."""
+def newest_kept(engines: Mapping[str, Engine]) -> KeptMap:
+    """What the database with the newest map bears. Raises SlotMapDiffers if none bears any."""
     found = [kept for kept in _all_kept(engines).values() if kept is not None]
     if not found:
         raise SlotMapDiffers("no database bears a map of the slots yet: write `slots` for each of [[databases]]")
-    return max(found, key=lambda kept: kept.version).map
+    return max(found, key=lambda kept: kept.version)
 
 
 def check_before_migration(engines: Mapping[str, Engine], wanted: SlotMap) -> None:
