@@ -19,7 +19,7 @@ FENCED_SQLSTATE = "TB001"
 FENCED_TEXT = "tillbook: this slot is being moved to another database, or was moved"
 FENCE_LOCK_MS = 2_000
 """How long the change of one table's fence waits for transactions that write there; writers wait behind it."""
-PLACES = {"events": ("position",)}
+_FREE_COLUMNS = {"events": ("position",)}
 """Columns that others may change while their slots are frozen: the feed goes on for the other slots of the database."""
 
 _FUNCTION = f"""\
@@ -95,7 +95,7 @@ def _condition(table: Table, row: str, ranges: Sequence[SlotRange]) -> str:
 
 
 def _changing(table: Table) -> str:
-    left_out = PLACES.get(table.name)
+    left_out = _FREE_COLUMNS.get(table.name)
     if left_out is None:
         return "UPDATE"
     return "UPDATE OF " + ", ".join(column.name for column in table.columns if column.name not in left_out)

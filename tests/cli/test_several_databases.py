@@ -259,3 +259,24 @@ def test_a_worker_ends_when_its_settings_say_another_map_than_the_databases() ->
         Worker(house.core, is_current=lambda: map_is_current(house)).run()
     finally:
         house.close()
+
+
+def test_slots_are_moved_and_a_move_that_has_not_ended_is_told() -> None:
+    migrated(HALVES)
+    assert "leave `slots` out of the settings" in run("slots", "move", "1024-1279", "--to", "second").output
+    assert "slots are written as" in run("slots", "move", "all", "--to", "second", settings=AS_THEY_SAY).output
+    done = run("slots", "move", "1024-1025,7", "--to", "second", "--at-once", "2", "--wait", "0")
+    assert (done.exit_code, done.output.splitlines()[-1]) == (0, "done: 1024-1025,7 in second"), done.output
+    assert "moved 7,1024 from first to second: 0 rows, version 3 of the map" in done.output
+    assert 'first "0-6,8-1023,1026-2047", second "7,1024-1025,2048-4095" (version 5' in run("migrate").output
+    user = "INSERT INTO users (slot, id, token, created_at) VALUES (%d, 'u', '%s', '2026-01-01')"
+    with pytest.raises(sqlite3.IntegrityError, match="this slot is being moved"):
+        query("first", user % (7, "0" * 32))
+    query("first", user % (8, "0" * 32))
+    query("first", "UPDATE slot_moves SET running = 1, ended_at = NULL")
+    checked = run("check")
+    assert "the move of 7,1024-1025 to second has not ended (frozen: none)" in checked.output
+    assert run("slots", "move", "9", "--to", "second", "--resume", "--wait", "0").exit_code == 1
+    assert run("slots", "move", "7,1024-1025", "--to", "second", "--resume", "--wait", "0").exit_code == 0
+    assert "has not ended" not in run("check").output
+    assert run("audit", "--quiet").exit_code == 0

@@ -65,6 +65,7 @@ class SlotMover:
 
     core: Core
     maps: SlotMaps
+    freeze_seconds: float = FREEZE_SECONDS
     pause: Callable[[float], object] = time.sleep
     holder: str = field(default_factory=lambda: secrets.token_hex(8))
 
@@ -97,6 +98,10 @@ class SlotMover:
             with engine.connect() as connection:
                 if is_cluster(connection):
                     raise MoveRefused(f"{name} is a cluster, which moves its shards itself")
+        now = newest_kept(self.maps.engines).map
+        for slot in slots:
+            if now.of_slot[slot] != target and slot not in now.frozen:
+                self._refuse_rows(self.maps.engines[target], slot, "has rows of it already")
 
     def _take(self, slots: str, target: str, *, take_from_another: bool) -> int:
         """The number of the move, which is this process's from now on."""
@@ -141,12 +146,10 @@ class SlotMover:
         name = kept.map.of_slot[group[0]]
         source, into = self.maps.engines[name], self.maps.engines[target]
         if not kept.map.frozen:
-            for slot in group:
-                self._refuse_rows(into, slot, "has rows of it already")
             kept = KeptMap(name, kept.version + 1, kept.map.freezing(group))
         self._write(kept, list(self.maps.engines))
         self._hold(move)
-        self.pause(FREEZE_SECONDS)
+        self.pause(self.freeze_seconds)
         moved = kept.map.moved(group, target)
         self._fence(source, moved, name)
         rows, seals = 0, {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -15,9 +16,9 @@ from app.domain.numbers import slot_of_user
 from app.domain.refunding import Clawback
 from app.domain.slot_map import map_of
 from app.domain.spending import Spend
+from app.models.base import Base
 from app.models.endpoints import POSITIONS
 from app.models.ledger import ACCOUNTS
-from app.models.orders import USERS
 from app.services import ledger
 from app.services.accounts.catalog import import_products, parse_catalogue
 from app.services.base.context import Core
@@ -151,22 +152,23 @@ def test_after_the_move_every_flow_goes_on_in_the_other_database(house: House) -
 
 
 def test_a_move_that_is_killed_before_any_of_its_commits_goes_on(house: House) -> None:
-    """Of what it writes in the tables; and once in the middle of the fences."""
+    """Of what it writes in the tables; and once in the middle of the fences. On PostgreSQL before each fourth."""
     house.buys(MOVED)
     house.spend(MOVED, "one")
     feed.place_events(house.core)
     rows = house.tables("first")
     places = ["second", "first"]
-    blow_at = 0
+    blow_at, step = 0, 4 if house.engines["first"].dialect.name == "postgresql" else 1
     while True:
-        blow_at += 1
+        blow_at += step
         to = places[0]
         with _blowing(house.engines, blow_at) as blown:
             try:
                 house.move(to=to)
             except Injected:
-                with pytest.raises(MoveRefused, match="has not ended"):
-                    house.move(to=to)
+                if house.core.home.read(unfinished_move):
+                    with pytest.raises(MoveRefused, match="has not ended"):
+                        house.move(to=to)
                 house.move(to=to, resume=True)
         places.reverse()
         assert (house.tables(places[0]), house.tables(to)) == (set(), rows)
@@ -214,13 +216,18 @@ def test_what_cannot_be_moved_is_refused_and_nothing_is_frozen(house: House) -> 
     with pytest.raises(MoveRefused, match="leave `slots` out"):
         next(SlotMover(house.core, fixed).move([SLOT], "second", at_once=1))
     with house.engines["second"].begin() as connection:
-        user = {"slot": SLOT, "id": "u", "token": "0" * 32, "created_at": house.core.clock.now()}
-        connection.execute(insert(USERS).values(user))
+        user = {"slot": SLOT, "id": "u", "token": uuid.UUID(int=0), "created_at": house.core.clock.now()}
+        connection.execute(insert(Base.metadata.tables["users"]).values(user))
     with pytest.raises(MoveRefused, match="'second' has rows of it already, in users"):
         house.move()
     assert house.coins(MOVED) == 66
+    assert house.core.home.read(unfinished_move) is None
+    with house.engines["second"].begin() as connection:
+        connection.execute(text(f"DELETE FROM users WHERE slot = {SLOT}"))
+    running = house.mover(lambda: next(house.mover().move([SLOT + 1], "second", at_once=1)))
     with pytest.raises(MoveRefused, match=f"the move of {SLOT} to second, begun at .* has not ended"):
-        house.move(SLOT + 1)
+        next(running.move([SLOT], "second", at_once=1))
+    assert house.move(resume=True)
 
 
 def test_rows_that_differ_after_they_were_copied_are_not_deleted(house: House) -> None:
