@@ -31,6 +31,7 @@ from app.services.events import feed
 from app.services.moves.slot_moves import MoveRefused, SlotMover, unfinished_move
 from app.services.moves.slot_rows import RowsDiffer, carry_slot, digests_of
 from app.services.refunds.requests import Wanted
+from app.worker import Worker
 from tests.support.faults import Injected
 from tests.support.friends import friends_in
 from tests.support.two_databases import HALF, by_hand
@@ -127,11 +128,12 @@ def test_after_the_move_every_flow_goes_on_in_the_other_database(house: House) -
             with pytest.raises(SlotsFrozen):
                 use()
         house.spend(STAYS, "meanwhile")
+        assert friends.give(STAYS, MOVED, 3).status == "sent"
         served.append(house.coins(STAYS))
 
     [group] = house.mover(while_frozen).move([SLOT], "second", at_once=64)
     assert house.maps.is_current()
-    assert served == [66 + 20 - 10]
+    assert served == [66 + 20 - 10 - 3]
     assert (group.slots, group.source, group.target, group.version) == (str(SLOT), "first", "second", 3)
     assert group.seals[SLOT]
     assert (house.tables("first"), house.tables("second")) == (set(), before)
@@ -140,7 +142,9 @@ def test_after_the_move_every_flow_goes_on_in_the_other_database(house: House) -
     house.spend(STAYS, "stale", stale)
     assert house.coins(MOVED) == 66 - 20 + 5
     house.world.deliver()
-    assert house.coins(MOVED) == 66 - 20 + 5 + 66
+    house.world.clock.advance(120)
+    Worker(house.core).run_once()
+    assert house.coins(MOVED) == 66 - 20 + 5 + 66 + 3
     house.spend(MOVED, "one")
     friends.give(STAYS, MOVED, 1)
     friends.give(MOVED, HIGH, 2)
