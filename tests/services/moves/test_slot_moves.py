@@ -32,6 +32,8 @@ from app.services.moves.slot_moves import MoveRefused, SlotMover, unfinished_mov
 from app.services.moves.slot_rows import RowsDiffer, carry_slot, digests_of
 from app.services.refunds.requests import Wanted
 from app.worker import Worker
+from tests.promises.test_store_purchases import CATALOGUE as STORE_CATALOGUE
+from tests.promises.test_store_purchases import PRODUCT, Store
 from tests.support.faults import Injected
 from tests.support.friends import friends_in
 from tests.support.two_databases import HALF, by_hand
@@ -265,3 +267,24 @@ def test_readers_of_the_feed_see_moved_events_again_and_endpoints_do_not(house: 
         placed = connection.execute(text("SELECT placed FROM event_feeds")).scalar_one()
         planned = dict(connection.execute(select(POSITIONS.c.endpoint_id, POSITIONS.c.planned)).all())
     assert (planned[7], planned[8]) == (placed, placed - len(tokens) - 1)
+
+
+def test_a_claim_of_a_store_purchase_is_moved_by_its_own_slot_and_claimed_once_still(
+    world: World, engine: Engine, second_engine: Engine
+) -> None:
+    store = Store(world)
+    house = House(world, {"first": engine, "second": second_engine})
+    store.core = house.core
+    import_products(house.core, parse_catalogue(STORE_CATALOGUE))
+    device = store.device(MOVED)
+    numbers = [device.buy(PRODUCT) for _ in range(4)]
+    store.deliver()
+    claimed = "/* sweep: operator */ SELECT DISTINCT cslot FROM claims WHERE cslot > 0"
+    with engine.connect() as connection:
+        slots = set(connection.execute(text(claimed)).scalars()) - {SLOT}
+    assert slots
+    house.move(*slots)
+    with engine.connect() as connection:
+        assert set(connection.execute(text(claimed)).scalars()) <= {SLOT}
+    assert all(device.resubmit(number) for number in numbers)
+    assert house.coins(MOVED) == 4 * 600
