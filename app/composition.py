@@ -46,7 +46,7 @@ class House:
     """Of the database that is home."""
     keys: dict[str, DatabaseKeys]
     maps: SlotMaps | None = None
-    """Whether the databases hold the slots that the settings say; None where a test made the parts."""
+    """Which of the databases holds which slots; None where a test made the parts."""
 
     @property
     def engines(self) -> dict[str, Engine]:
@@ -69,7 +69,7 @@ class House:
 
 
 def map_is_current(house: House) -> bool:
-    """Whether the slots still lie where the settings of this process say. Cheap: it looks at most every 5 seconds."""
+    """Whether the slots lie where this process believes. Cheap: it looks at most every 5 seconds."""
     return house.maps is None or house.maps.is_current()
 
 
@@ -156,7 +156,7 @@ def build_house(settings: Settings, *, engine: Engine | None = None, clock: Cloc
     clock = clock or clock_of(settings)
     maps = SlotMaps(build_engines(settings, engine), settings.slot_map())
     maps.check_all()
-    databases = _databases(maps)
+    databases = databases_of_maps(maps)
     sessions = databases.home
     keys: dict[str, DatabaseKeys] = {}
     core = Core(
@@ -171,9 +171,15 @@ def build_house(settings: Settings, *, engine: Engine | None = None, clock: Cloc
     return House(core, next(iter(maps.engines.values())), keys, maps)
 
 
-def _databases(maps: SlotMaps) -> Databases:
+def databases_of_maps(maps: SlotMaps) -> Databases:
+    """The databases as the map says, which they follow."""
     each: list[Sessions] = [sessionmaker(engine, expire_on_commit=False) for engine in maps.engines.values()]
-    return OneDatabase(each[0]) if len(each) == 1 else SharedSlots(each, maps.wanted.numbers)
+    if len(each) == 1:
+        return OneDatabase(each[0])
+    numbers = {name: number for number, name in enumerate(maps.engines)}
+    shared = SharedSlots(each, [numbers[owner] for owner in maps.map.of_slot], maps.map.frozen)
+    maps.on_change = lambda new: shared.take_over([numbers[owner] for owner in new.of_slot], new.frozen)
+    return shared
 
 
 def build_registry(settings: Settings, sessions: Sessions, clock: Clock, keys: dict[str, DatabaseKeys]) -> Registry:

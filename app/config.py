@@ -209,8 +209,8 @@ class Settings(BaseSettings):
             raise ValueError(f"databases: {error}") from None
         return self
 
-    def slot_map(self) -> SlotMap:
-        """Which database holds which slots."""
+    def slot_map(self) -> SlotMap | None:
+        """Which database holds which slots; None: as the databases say."""
         return map_of_settings(self.databases) if self.databases else map_of_one()
 
     def urls_of_databases(self) -> dict[str, str]:

@@ -20,15 +20,16 @@ class DatabaseSettings(BaseModel):
 
     name: DatabaseName
     """What the database is called for ever: it bears this name itself."""
-    slots: str
-    """`0-2047,3000`: which slots lie there. None at all, before some are moved there."""
+    slots: str | None = None
+    """`0-2047,3000`: which slots lie there; an empty text before some are moved there. Not given (for none of the
+    databases): as the databases say themselves, and a process that runs takes over what is changed there."""
     url: str | None = None
     """Not given: in `database_urls`, by the name. It bears a password."""
 
     @field_validator("slots")
     @classmethod
-    def _readable(cls, text: str) -> str:
-        parse_ranges(text)
+    def _readable(cls, text: str | None) -> str | None:
+        parse_ranges(text or "")
         return text
 
     @field_validator("url")
@@ -44,9 +45,18 @@ def of_a_known_database(url: str) -> str:
     return url
 
 
-def map_of_settings(databases: Sequence[DatabaseSettings]) -> SlotMap:
-    """The map of the slots that is written there. Raises ValueError with a sentence."""
-    return map_of([(each.name, parse_ranges(each.slots)) for each in databases])
+def map_of_settings(databases: Sequence[DatabaseSettings]) -> SlotMap | None:
+    """The map of the slots that is written there; None: it is as the databases say. Raises ValueError with a
+    sentence."""
+    names = [each.name for each in databases]
+    if len(set(names)) < len(names):
+        raise ValueError("two databases have the same name")
+    written = [(each.name, parse_ranges(each.slots)) for each in databases if each.slots is not None]
+    if not written:
+        return None
+    if len(written) < len(databases):
+        raise ValueError("`slots` is written for all databases, or for none of them")
+    return map_of(written)
 
 
 def urls_of(databases: Sequence[DatabaseSettings], urls: Mapping[str, str]) -> dict[str, str]:

@@ -125,8 +125,16 @@ class Worker:
     """One worker process. `run` goes on until `stop` is set; `run_once` is one round of every lane, for tests and
     cron."""
 
-    def __init__(self, core: Core, keys: Iterable[DatabaseKeys] = ()) -> None:
+    def __init__(
+        self,
+        core: Core,
+        keys: Iterable[DatabaseKeys] = (),
+        *,
+        is_current: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`is_current` says whether the slots still lie where this process believes; cheap."""
         self._core = core
+        self._slots_are_current = is_current
         self._keys = tuple(keys)
         self._refreshed: dict[str, float] = {}
         self._look_for_waiting_at = 0.0
@@ -152,6 +160,10 @@ class Worker:
         for thread in threads:
             thread.start()
         while not self.stop.wait(IDLE_SECONDS):
+            if not self._slots_are_current():  # it would work where slots are not any more: started anew, it is refused
+                _log.critical("worker_ends_with_an_old_map")
+                self.stop.set()
+                break
             self._wake_lanes()
         for lane in self.lanes:
             lane.due.set()

@@ -30,10 +30,12 @@ from app.cli import (
     reports,
     scans,
     settings,
+    slots,
     wallets,
 )
 from app.config import BadSettings
 from app.providers.errors import Misconfigured
+from app.services.base.errors import SlotsFrozen
 from app.services.base.replica import ReportsUnavailable
 from app.services.base.slot_maps import SlotMapDiffers
 
@@ -44,7 +46,7 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (BadSettings, Misconfigured, ReportsUnavailable, SlotMapDiffers) as error:
+        except (BadSettings, Misconfigured, ReportsUnavailable, SlotMapDiffers, SlotsFrozen) as error:
             raise click.ClickException(str(error)) from None
         except (OperationalError, ProgrammingError) as error:
             raise click.ClickException(f"the database cannot be used (`tillbook migrate`?): {error.orig}") from None
@@ -60,6 +62,7 @@ for _command in (
     installation.migrate,
     installation.distribute,
     settings.check,
+    slots.slots,
     installation.worker,
     installation.products,
     callers.keys,

@@ -9,7 +9,7 @@ import click
 from sqlalchemy import Engine
 
 from app.cli.house import house
-from app.composition import build_engines
+from app.composition import build_engines, map_is_current
 from app.config import Settings, load
 from app.models import schema
 from app.models.distribution import FEWEST_SHARDS, MOST_SHARDS, USUAL_SHARDS, distribute_in, is_cluster
@@ -26,12 +26,13 @@ def migrate() -> None:
     """
     settings = load()
     engines = _engines(settings)
-    slot_maps.check_before_migration(engines, settings.slot_map())
+    wanted = settings.slot_map() or slot_maps.newest_kept(engines).map
+    slot_maps.check_before_migration(engines, wanted)
     for name, engine in engines.items():
         click.echo(f"{_prefix(settings, name)}schema: {schema.migrate(engine)}")
-    version = slot_maps.write_missing(engines, settings.slot_map())
+    version = slot_maps.write_missing(engines, wanted)
     if settings.databases:
-        click.echo(f"slots: {settings.slot_map()} (version {version} of the map)")
+        click.echo(f"slots: {wanted} (version {version} of the map)")
 
 
 @click.command()
@@ -69,7 +70,7 @@ def _prefix(settings: Settings, name: str) -> str:
 def worker(once: bool) -> None:
     """Do what is due: ask providers about open payments, end orders, renew keys."""
     parts = house()
-    running = Worker(parts.core, parts.keys.values())
+    running = Worker(parts.core, parts.keys.values(), is_current=lambda: map_is_current(parts))
     if once:
         click.echo(f"done: {running.run_once()}")
         return

@@ -17,7 +17,7 @@ from app.cli.provider_accounts import WARN_DAYS, account_lines
 from app.cli.verdict import Verdict, VerdictLine
 from app.composition import PRIVATE, House
 from app.config import Settings, load, load_serving
-from app.domain.slot_map import text_of_ranges
+from app.domain.slot_map import ranges_of, text_of_ranges
 from app.models import schema
 from app.models.base import AnyRow
 from app.models.distribution import not_distributed
@@ -25,6 +25,7 @@ from app.providers.errors import ProviderError
 from app.services.accounts.api_keys import is_genuine, list_keys
 from app.services.base.replica import Replica, ReportsUnavailable
 from app.services.events import endpoints
+from app.services.moves.slot_moves import unfinished_move
 from app.web.access import KeySet, KeysUnavailable
 
 
@@ -61,6 +62,8 @@ def check() -> None:
 def _database(checked: _Checked) -> Iterator[VerdictLine]:
     for name, engine in checked.parts.engines.items():
         yield from _one_database(f"database {name}" if checked.settings.databases else "database", engine, checked)
+    if checked.settings.databases and schema.current(checked.parts.engine) == schema.newest():
+        yield from _move(checked)
     yield from _replica(checked.parts.core.replica)
     home = checked.parts.engine
     if home.dialect.name == "sqlite" and not {"database_url", "databases"} & checked.settings.model_fields_set:
@@ -79,8 +82,8 @@ def _one_database(what: str, engine: Engine, checked: _Checked) -> Iterator[Verd
         yield VerdictLine(Verdict.FAIL, f"{what}: it does not answer ({type(error).__name__})")
         return
     text = f"{what}: {engine.dialect.name}, schema {at or 'empty'} (newest {wanted})"
-    if checked.settings.databases:
-        ranges = checked.settings.slot_map().ranges(what.removeprefix("database "))
+    if checked.settings.databases and checked.parts.maps is not None:
+        ranges = checked.parts.maps.map.ranges(what.removeprefix("database "))
         text += f", slots {text_of_ranges(ranges) or 'none'}"
     if at != wanted:
         yield VerdictLine(Verdict.FAIL, f"{text}: the schema is not the newest: run `tillbook migrate`")
@@ -92,6 +95,15 @@ def _one_database(what: str, engine: Engine, checked: _Checked) -> Iterator[Verd
         yield VerdictLine(Verdict.FAIL, f"{what}: not on the nodes: {', '.join(missing)}: run `tillbook distribute`")
     if engine.dialect.name == "sqlite":
         yield from _rights_of_file(what, Path(engine.url.database or ""))
+
+
+def _move(checked: _Checked) -> Iterator[VerdictLine]:
+    """Users of frozen slots are not served until the move goes on."""
+    move = checked.parts.core.home.read(unfinished_move)
+    if move is not None and checked.parts.maps is not None:
+        frozen = text_of_ranges(ranges_of(checked.parts.maps.map.frozen)) or "none"
+        text = f"slots: the move of {move.slots} to {move.target} has not ended (frozen: {frozen})"
+        yield VerdictLine(Verdict.WARNING, f"{text}: `tillbook slots move {move.slots} --to {move.target}` goes on")
 
 
 def _replica(replica: Replica | None) -> Iterator[VerdictLine]:

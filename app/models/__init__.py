@@ -21,6 +21,7 @@ from app.models import (
     refunds,
     reports,
     slot_map,
+    slot_moves,
 )
 
 __all__ = [
@@ -44,4 +45,5 @@ __all__ = [
     "refunds",
     "reports",
     "slot_map",
+    "slot_moves",
 ]

@@ -22,7 +22,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from app.domain.ledger import KeyConflict, LedgerError
 from app.problem_documents import CONTENT_TYPE, members_of
-from app.services.base.errors import DomainError
+from app.services.base.errors import DomainError, SlotsFrozen
 from app.services.base.slot_maps import SlotMapDiffers
 from app.web.answer_headers import PLAIN_FIELDS
 from app.web.request_log import RequestRecord, request_record
@@ -146,6 +146,10 @@ ERRORS: dict[str, tuple[int, str]] = {
         503,
         "The database does not answer. Send the same request with the same Idempotency-Key again.",
     ),
+    "slots_frozen": (
+        503,
+        "Data is being moved to another database. Send the same request with the same Idempotency-Key again.",
+    ),
     "days_not_worked_out": (409, "The worker has not worked out these days yet: each a day after its end."),
     "time_span_too_long": (422, "More days than one request may ask for: ask for a part, or use the command line."),
     "too_many_downloads": (503, "This process sends as many CSV files as it may. Try again."),
@@ -223,6 +227,7 @@ def register_errors(app: APIFlask) -> None:
     app.register_error_handler(DBAPIError, _database)
     app.register_error_handler(PoolTimeout, _database)
     app.register_error_handler(SlotMapDiffers, _database)
+    app.register_error_handler(SlotsFrozen, _frozen)
     app.register_error_handler(Exception, _defect)
 
 
@@ -276,6 +281,11 @@ def _too_deep(_: RecursionError) -> Response:
 def _database(error: Exception) -> Response:
     _log.error("database_unavailable", path=request.path, error=type(error).__name__, exc_info=error)
     return problem("database_unavailable")
+
+
+def _frozen(error: SlotsFrozen) -> Response:
+    _log.warning("slots_frozen", path=request.path, why=str(error))
+    return problem("slots_frozen", retry_after=error.RETRY_SECONDS)
 
 
 def _defect(error: Exception) -> Response:

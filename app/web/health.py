@@ -46,4 +46,6 @@ def ready() -> Response:
     home, *others = house.engines
     states: DatabaseStates = current_app.extensions["tillbook_states"]
     found = states.look({name: house.engines[name] for name in others})
-    return jsonify(status="ok", databases={home: "ok", **found})
+    frozen = 0 if house.maps is None else len(house.maps.map.frozen)
+    moving = {"frozen_slots": frozen} if frozen else {}
+    return jsonify(status="ok", databases={home: "ok", **found}, **moving)

@@ -15,7 +15,9 @@ from app.composition import build_house, map_is_current
 from app.config import load
 from app.models import schema
 from app.services.accounts.catalog import import_products, parse_catalogue
+from app.services.base.errors import SlotsFrozen
 from app.services.base.slot_maps import SlotMapDiffers
+from app.worker import Worker
 from tests.support.world import CATALOGUE
 
 BASE = """
@@ -193,3 +195,88 @@ def test_a_process_learns_of_a_newer_map_and_connects_to_nothing_with_the_old_on
                 engine.connect()
     finally:
         house.close()
+
+
+AS_THEY_SAY = HALVES.replace('slots = "0-2047"\n', "").replace('slots = "2048-4095"\n', "")
+MOVED = '{"databases": [{"name": "first", "slots": [[0, 2000]]}, {"name": "second", "slots": [[2001, 4095]]}]%s}'
+
+
+def changed_map(version: int, beside: str = "", files: tuple[str, ...] = ("first", "second")) -> None:
+    for file in files:
+        query(file, f"UPDATE slot_map SET version = {version}, document = '{MOVED % beside}'")
+
+
+def test_settings_that_leave_the_slots_out_go_by_the_newest_map_that_a_database_bears() -> None:
+    assert "no database bears a map of the slots yet: write `slots`" in run("migrate", settings=AS_THEY_SAY).output
+    migrated(HALVES)
+    migrated(AS_THEY_SAY)
+    assert run("check").exit_code == 0
+    changed_map(2, files=("second",))
+    checked = run("check")
+    assert (checked.exit_code, "slots 2001-4095" in checked.output) == (0, True), checked.output
+    half = HALVES.replace('slots = "0-2047"\n', "")
+    assert "for all databases, or for none" in run("check", settings=half).output
+    third = AS_THEY_SAY.replace("second", "third")
+    refused = run("products", "import", "products.toml", settings=third)
+    assert "The settings name first, third: name all of them" in refused.output
+
+
+def test_a_process_without_slots_takes_over_a_newer_map_and_leaves_frozen_slots_alone() -> None:
+    migrated(HALVES)
+    Path("tillbook.toml").write_text(AS_THEY_SAY)
+    house = build_house(load())
+    try:
+        assert house.maps is not None
+        databases = house.core.databases
+        assert (databases.number_of(2001), house.maps.version) == (0, 1)
+        changed_map(2, ', "frozen": [[2001, 2047]]')
+        house.maps._look_at = 0
+        assert map_is_current(house)
+        for use in (lambda: house.core.at(2001), lambda: house.core.whole):
+            with pytest.raises(SlotsFrozen):
+                use()
+        house.core.at(2000)
+        changed_map(3)
+        house.engines["second"].dispose()
+        with house.engines["second"].connect():
+            assert (databases.number_of(2001), house.maps.version) == (1, 3), "who connects anew need not wait"
+        assert house.core.whole
+        changed_map(3, ', "frozen": [[1, 1]]', files=("second",))
+        house.engines["second"].dispose()
+        with pytest.raises(SlotMapDiffers):
+            house.engines["second"].connect()
+    finally:
+        house.close()
+
+
+def test_a_worker_ends_when_its_settings_say_another_map_than_the_databases() -> None:
+    migrated(HALVES)
+    house = build_house(load())
+    try:
+        assert house.maps is not None
+        changed_map(2)
+        house.maps._look_at = 0
+        Worker(house.core, is_current=lambda: map_is_current(house)).run()
+    finally:
+        house.close()
+
+
+def test_slots_are_moved_and_a_move_that_has_not_ended_is_told() -> None:
+    migrated(HALVES)
+    assert "leave `slots` out of the settings" in run("slots", "move", "1024-1279", "--to", "second").output
+    assert "slots are written as" in run("slots", "move", "all", "--to", "second", settings=AS_THEY_SAY).output
+    done = run("slots", "move", "1024-1025,7", "--to", "second", "--at-once", "2", "--wait", "0")
+    assert (done.exit_code, done.output.splitlines()[-1]) == (0, "done: 1024-1025,7 in second"), done.output
+    assert "moved 7,1024 from first to second: 0 rows, version 3 of the map" in done.output
+    assert 'first "0-6,8-1023,1026-2047", second "7,1024-1025,2048-4095" (version 5' in run("migrate").output
+    user = "INSERT INTO users (slot, id, token, created_at) VALUES (%d, 'u', '%s', '2026-01-01')"
+    with pytest.raises(sqlite3.IntegrityError, match="this slot is being moved"):
+        query("first", user % (7, "0" * 32))
+    query("first", user % (8, "0" * 32))
+    query("first", "UPDATE slot_moves SET running = 1, ended_at = NULL")
+    checked = run("check")
+    assert "the move of 7,1024-1025 to second has not ended (frozen: none)" in checked.output
+    assert run("slots", "move", "9", "--to", "second", "--resume", "--wait", "0").exit_code == 1
+    assert run("slots", "move", "7,1024-1025", "--to", "second", "--resume", "--wait", "0").exit_code == 0
+    assert "has not ended" not in run("check").output
+    assert run("audit", "--quiet").exit_code == 0

@@ -21,7 +21,7 @@ def two_databases(home: Sessions, second: Sessions) -> SharedSlots:
 
 def by_hand(shared: SharedSlots) -> SharedSlots:
     """What tests themselves read and write by `whole` goes where the rows lie."""
-    real: Any = shared.whole.kw["bind"]
+    real: Any = shared.whole_sessions.kw["bind"]
     engine: Any = HandEngine(real.engines, real.number_of_slot)
-    shared.whole = sessionmaker(engine)
+    shared.whole_sessions = sessionmaker(engine)
     return shared

@@ -136,3 +136,15 @@ def test_a_second_database_that_bears_another_map_is_named(serve: Serve, second_
     assert (answer.status_code, answer.get_json()["databases"]["second"]) == (200, "other_map")
     assert order(client, LOW).status_code == 201
     assert order(client, HIGH).status_code == 503
+
+
+def test_a_user_whose_slot_is_being_moved_is_told_to_come_again(serve: Serve, world: World) -> None:
+    client, shared = serve(), world.core.databases
+    assert isinstance(shared, SharedSlots)
+    shared.take_over(MAP.numbers, {slot_of_user(LOW)})
+    refused = order(client, LOW)
+    assert (refused.status_code, refused.get_json()["code"]) == (503, "slots_frozen")
+    assert refused.headers["Retry-After"] == "2"
+    assert order(client, HIGH).status_code == 201
+    shared.take_over(MAP.numbers, set())
+    assert order(client, LOW).status_code == 201, "with the same key"

@@ -31,6 +31,7 @@ from app.domain.schedule import AskRules
 from app.providers.registry import Registry
 from app.providers.tools import Clock
 from app.services.base.databases import Databases, OneDatabase
+from app.services.base.errors import SlotsFrozen
 from app.services.base.replica import Replica
 from app.services.base.transaction import Sessions, Transaction, alone, read, transact
 
@@ -149,7 +150,7 @@ class Core:
     """Where reports are read; None: where everything is."""
 
     def at(self, slot: int) -> Place:
-        """The database that holds the rows of this slot."""
+        """The database that holds the rows of this slot. Raises SlotsFrozen while it is moved to another one."""
         return Place(self, self.databases.of_slot(slot))
 
     def of_number(self, number: int) -> Place:
@@ -188,7 +189,7 @@ class Core:
         for place in self.everywhere() if places is None else places:
             try:
                 done[place.number] = work(place)
-            except (OperationalError, InterfaceError, PoolTimeout) as error:
+            except (OperationalError, InterfaceError, PoolTimeout, SlotsFrozen) as error:
                 failed = error
                 if len(self.databases.all) > 1:
                     _log.error("database_left_out", database=place.number, error=type(error).__name__)

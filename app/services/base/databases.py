@@ -6,12 +6,13 @@ belongs to no user lies in the first database, which is called home. So does the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy.orm import sessionmaker
 
+from app.services.base.errors import SlotsFrozen
 from app.services.base.transaction import Sessions
 from app.services.base.whole import WholeEngine
 
@@ -33,10 +34,11 @@ class Databases(Protocol):
 
     @property
     def whole(self) -> Sessions:
-        """All of them read as one; only what lies at home can be changed here (`base.whole`)."""
+        """All of them read as one; only what lies at home can be changed here (`base.whole`). Raises SlotsFrozen while
+        slots are moved: their rows are in two databases for a moment, and a sum would count them twice."""
 
     def of_slot(self, slot: int) -> Sessions:
-        """Where the rows of this slot lie."""
+        """Where the rows of this slot lie. Raises SlotsFrozen."""
 
     def number_of(self, slot: int) -> int:
         """Which of `all` that is."""
@@ -70,17 +72,33 @@ class OneDatabase:
 
 
 class SharedSlots:
-    """Several databases, the first of them home. `numbers` says for each slot which of them has it."""
+    """Several databases, the first of them home. `numbers` says for each slot which of them has it, `frozen` which
+    slots are on their way to another one. Both may change while the process runs (`take_over`)."""
 
-    def __init__(self, databases: Sequence[Sessions], numbers: Sequence[int]) -> None:
+    def __init__(
+        self, databases: Sequence[Sessions], numbers: Sequence[int], frozen: Collection[int] = frozenset()
+    ) -> None:
         self.all = tuple(databases)
         self.home = self.house = self.all[0]
-        self._numbers = tuple(numbers)
-        engines: Any = WholeEngine([each.kw["bind"] for each in self.all], self._numbers.__getitem__)
-        self.whole = sessionmaker(engines)
+        self.take_over(numbers, frozen)
+        engines: Any = WholeEngine([each.kw["bind"] for each in self.all], self.number_of)
+        self.whole_sessions: Sessions = sessionmaker(engines)
+
+    def take_over(self, numbers: Sequence[int], frozen: Collection[int]) -> None:
+        """From now on the slots lie so. Both are replaced at once: other threads see the one or the other."""
+        self._places = (tuple(numbers), frozenset(frozen))
+
+    @property
+    def whole(self) -> Sessions:
+        if frozen := self._places[1]:
+            raise SlotsFrozen(f"{len(frozen)} slots are being moved to another database: try again in some seconds")
+        return self.whole_sessions
 
     def of_slot(self, slot: int) -> Sessions:
-        return self.all[self._numbers[slot]]
+        numbers, frozen = self._places
+        if slot in frozen:
+            raise SlotsFrozen(f"the slot {slot} is being moved to another database: try again in some seconds")
+        return self.all[numbers[slot]]
 
     def number_of(self, slot: int) -> int:
-        return self._numbers[slot]
+        return self._places[0][slot]

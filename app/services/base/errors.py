@@ -20,6 +20,13 @@ class DomainError(Exception):
         self.members = members
 
 
+class SlotsFrozen(Exception):
+    """The slots are being moved to another database: they can be used again in some seconds. Nothing was changed. It
+    is no refusal: no key remembers it, and no line of a batch counts as refused."""
+
+    RETRY_SECONDS = 2
+
+
 class NotFound(DomainError):
     code = "not_found"
 

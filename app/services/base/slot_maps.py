@@ -1,8 +1,9 @@
-"""The map of the slots in the settings beside those in the databases: who has another one is refused.
+"""The map of the slots of this process beside those in the databases: who has another one is refused.
 
 Each database bears its name and the whole map, with a version. A connection to a database that bears another name or
 another map is closed before anybody has used it, so that no process writes where a slot is not (or not any more). What
-is connected already learns of a newer map by a look at home.
+is connected already learns of a newer map by a look at home. Where the settings do not say which slots lie where, the
+newest map that a database bears is the map, and a process that meets a newer one takes it over.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from app.services.base.transaction import Transaction
 from app.services.base.upsert import insert_if_new
 
 MAP_LOOK_SECONDS = 5.0
-"""After so long every web process knows that there is a newer map."""
+"""After so long every process that works knows that there is a newer map."""
 _ROW = "SELECT name, version, document FROM slot_map WHERE id = 1"
 _NO_TABLE = "42P01"
 _log = structlog.get_logger(__name__)
@@ -87,19 +88,37 @@ def check_kept(kept: KeptMap | None, name: str, wanted: SlotMap) -> None:
 
 
 class SlotMaps:
-    """The databases of one process by name, home first, and the map that its settings say. Threads share it."""
+    """The databases of one process by name, home first, and the map by which it works. Threads share it.
+
+    `wanted` is the map that the settings say: it never changes. None: the newest that the databases bear, which
+    `check_all` reads first of all.
+    """
 
     def __init__(
-        self, engines: Mapping[str, Engine], wanted: SlotMap, *, clock: Callable[[], float] = time.monotonic
+        self, engines: Mapping[str, Engine], wanted: SlotMap | None, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.engines = dict(engines)
-        self.wanted = wanted
+        self.follows = wanted is None
+        """Whether a newer map is taken over."""
+        self.version = 0
+        """Of the map that was taken over last."""
+        self.on_change: Callable[[SlotMap], object] = lambda _: None
+        """Is told each map that is taken over."""
+        self._map = wanted
         self._clock = clock
         self._lock = threading.Lock()
+        self._taking = threading.Lock()
         self._look_at = clock() + MAP_LOOK_SECONDS
         self._is_current = True
         for name, engine in self.engines.items():
-            event.listen(engine, "connect", partial(_check_connection, name=name, wanted=wanted))
+            event.listen(engine, "connect", partial(self._check_connection, name=name))
+
+    @property
+    def map(self) -> SlotMap:
+        """The map by which this process works. Raises SlotMapDiffers before any is known."""
+        if self._map is None:
+            raise SlotMapDiffers("no database answers that says which slots lie where, and the settings do not say so")
+        return self._map
 
     def check_all(self) -> None:
         """Raise SlotMapDiffers if a database that answers is another one, or bears another map. One that does not
@@ -111,8 +130,8 @@ class SlotMaps:
                 _log.warning("database_not_seen_at_start", database=name, error=type(error).__name__)
 
     def is_current(self) -> bool:
-        """Whether home bore the map of the settings when it was last looked at: MAP_LOOK_SECONDS ago at the most, or
-        longer ago while home does not answer."""
+        """Whether home bore the map of this process when it was last looked at: MAP_LOOK_SECONDS ago at the most, or
+        longer ago while home does not answer. A newer one is taken over, where the settings leave that open."""
         if self._clock() >= self._look_at and self._lock.acquire(blocking=False):
             try:
                 self._is_current = self._look()
@@ -133,7 +152,51 @@ class SlotMaps:
 
     def _check(self, name: str, engine: Engine) -> None:
         with engine.connect() as connection:
-            check_kept(_kept(connection), name, self.wanted)
+            self._meet(_kept(connection), name)
+
+    def _meet(self, kept: KeptMap | None, name: str) -> None:
+        """Raise SlotMapDiffers unless the database is the one of this name, and has this map or one to take over."""
+        if not self.follows:
+            check_kept(kept, name, self.map)
+        elif kept is None:
+            raise SlotMapDiffers(f"the database {name!r} bears no map of the slots yet: run `tillbook migrate`")
+        elif kept.name != name:
+            check_kept(kept, name, kept.map)
+        else:
+            self._take_over(kept)
+
+    def _take_over(self, kept: KeptMap) -> None:
+        """An older map is none to refuse: it is changed in one database after the other."""
+        with self._taking:
+            if kept.version == self.version:
+                check_kept(kept, kept.name, self.map)
+            if kept.version <= self.version:
+                return
+            home, unknown = next(iter(self.engines)), set(kept.map.of_slot) - self.engines.keys()
+            if unknown or kept.map.names[0] != home:
+                raise SlotMapDiffers(
+                    f"the databases say, since version {kept.version} of the map, that the slots lie so: {kept.map}. "
+                    f"The settings name {', '.join(self.engines)}: name all of them, home first"
+                )
+            self._map, self.version = kept.map, kept.version
+            self.on_change(kept.map)
+            _log.info("slot_map_taken_over", version=kept.version, map=str(kept.map), frozen=len(kept.map.frozen))
+
+    def _check_connection(self, connection: Any, _: object, *, name: str) -> None:
+        try:
+            self._meet(kept_map(connection), name)
+        except BaseException:
+            with contextlib.suppress(Exception):
+                connection.close()
+            raise
+
+
+def newest_kept(engines: Mapping[str, Engine]) -> KeptMap:
+    """What the database with the newest map bears. Raises SlotMapDiffers if none bears any."""
+    found = [kept for kept in _all_kept(engines).values() if kept is not None]
+    if not found:
+        raise SlotMapDiffers("no database bears a map of the slots yet: write `slots` for each of [[databases]]")
+    return max(found, key=lambda kept: kept.version)
 
 
 def check_before_migration(engines: Mapping[str, Engine], wanted: SlotMap) -> None:
@@ -171,15 +234,6 @@ def _all_kept(engines: Mapping[str, Engine]) -> dict[str, KeptMap | None]:
         with engine.connect() as connection:
             found[name] = _kept(connection)
     return found
-
-
-def _check_connection(connection: Any, _: object, *, name: str, wanted: SlotMap) -> None:
-    try:
-        check_kept(kept_map(connection), name, wanted)
-    except BaseException:
-        with contextlib.suppress(Exception):
-            connection.close()
-        raise
 
 
 def _refuse_foreign_rows(engine: Engine, name: str, wanted: SlotMap) -> None:

@@ -14,6 +14,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.models.engine import READ_ONLY
+from app.models.slot_fence import FENCED_TEXT, is_fenced
+from app.services.base.errors import SlotsFrozen
 from app.services.base.statements import Connected, Transaction
 
 __all__ = ["ATTEMPTS", "Connected", "Sessions", "Transaction", "alone", "read", "transact"]
@@ -101,7 +103,10 @@ def alone(sessions: Sessions, work: Callable[[W], T], make: Make[W]) -> T:
 
 
 def _pause_after(error: DBAPIError, attempt: int, attempts: int) -> None:
-    """Wait before the next attempt. Raises the error if there is none, or if it would fail likewise."""
+    """Wait before the next attempt. Raises the error if there is none, or if it would fail likewise; SlotsFrozen where
+    a fence keeps writers out of slots that are moved."""
+    if is_fenced(error.orig):
+        raise SlotsFrozen(FENCED_TEXT) from error
     if attempt == attempts or not _worth_repeating(error):
         raise error
     _log.warning("transaction_repeated", attempt=attempt, sqlstate=_sqlstate(error))

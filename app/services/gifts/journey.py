@@ -21,7 +21,7 @@ from app.domain.numbers import keyed_uuid, slot_of_user
 from app.domain.retries import Retried
 from app.models.base import AnyRow
 from app.services.base.context import Core, Tx
-from app.services.base.errors import DomainError, KeyReused, NotFound
+from app.services.base.errors import DomainError, KeyReused, NotFound, SlotsFrozen
 from app.services.base.idempotency import Keyed, decided_once
 from app.services.base.leases import next_try
 from app.services.base.list_pages import ListPage, ListPlace, page_of
@@ -64,8 +64,9 @@ def give(core: Core, wanted: GiftRequest, key: Keyed) -> AnyRow:
     number = decided_once(core, slot, key, decide)
     try:
         advance(core, number)
-    except DBAPIError as error:
-        # The gift is written down: the worker goes on. The receiver's slot may be another database, which is away.
+    except (DBAPIError, SlotsFrozen) as error:
+        # The gift is written down: the worker goes on. The receiver's slot may be another database, which is away, or
+        # it is on its way to one.
         _log.warning("gift_waits", gift=number, error=type(error).__name__)
     return view_gift(core, number)
 

@@ -19,6 +19,7 @@ EVERYWHERE = (
     "too_many_requests",
     "keys_unavailable",
     "database_unavailable",
+    "slots_frozen",
     "internal_error",
 )
 """What every caller may meet: the last is ours."""

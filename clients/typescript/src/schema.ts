@@ -1669,7 +1669,7 @@ export interface components {
              * @example actor_missing
              * @enum {string}
              */
-            code: "actor_missing" | "bad_actor" | "checkpoints_behind" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_closable" | "too_many_requests" | "unauthorized";
+            code: "actor_missing" | "bad_actor" | "checkpoints_behind" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_closable" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `acceptJournalEntry` was refused. */
         AcceptJournalEntryProblem: {
@@ -1678,7 +1678,7 @@ export interface components {
              * @example actor_missing
              * @enum {string}
              */
-            code: "actor_missing" | "bad_actor" | "balance_overflow" | "database_unavailable" | "entry_ended" | "forbidden" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "needs_another_person" | "not_found" | "too_many_requests" | "unauthorized";
+            code: "actor_missing" | "bad_actor" | "balance_overflow" | "database_unavailable" | "entry_ended" | "forbidden" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "needs_another_person" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         AccountToken: {
             /**
@@ -1695,7 +1695,7 @@ export interface components {
              * @example address_refused
              * @enum {string}
              */
-            code: "address_refused" | "bad_actor" | "bad_request" | "database_unavailable" | "endpoint_exists" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "too_large" | "too_many_endpoints" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+            code: "address_refused" | "bad_actor" | "bad_request" | "database_unavailable" | "endpoint_exists" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "slots_frozen" | "too_large" | "too_many_endpoints" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `addMatch` was refused. */
         AddMatchProblem: {
@@ -1704,7 +1704,7 @@ export interface components {
              * @example actor_missing
              * @enum {string}
              */
-            code: "actor_missing" | "bad_actor" | "bad_request" | "database_unavailable" | "difference_refused" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+            code: "actor_missing" | "bad_actor" | "bad_request" | "database_unavailable" | "difference_refused" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `addPayment` was refused. */
         AddPaymentProblem: {
@@ -1713,7 +1713,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "bad_request" | "balance_overflow" | "currency_not_taken" | "database_unavailable" | "extra_not_accepted" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "order_not_open" | "payment_declined" | "provider_misconfigured" | "provider_unavailable" | "too_large" | "too_little_time" | "too_many_open_orders" | "too_many_payments" | "too_many_requests" | "too_many_starts" | "unauthorized" | "unknown_provider_account" | "unknown_way" | "unsupported_media_type" | "user_missing";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "currency_not_taken" | "database_unavailable" | "extra_not_accepted" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "order_not_open" | "payment_declined" | "provider_misconfigured" | "provider_unavailable" | "slots_frozen" | "too_large" | "too_little_time" | "too_many_open_orders" | "too_many_payments" | "too_many_requests" | "too_many_starts" | "unauthorized" | "unknown_provider_account" | "unknown_way" | "unsupported_media_type" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Agreement: {
             /**
@@ -1938,7 +1938,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "fulfilment_contradicted" | "fulfilment_not_asked" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+            code: "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "fulfilment_contradicted" | "fulfilment_not_asked" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Attempt: {
             /**
@@ -2129,7 +2129,7 @@ export interface components {
              * @example agreement_not_in_force
              * @enum {string}
              */
-            code: "agreement_not_in_force" | "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "kept_by_the_store" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+            code: "agreement_not_in_force" | "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "kept_by_the_store" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         CancelAgreementRequest: {
             /**
@@ -2145,7 +2145,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "hold_closed" | "hold_exceeded" | "hold_expired" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type" | "wallet_frozen";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "hold_closed" | "hold_exceeded" | "hold_expired" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type" | "wallet_frozen";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         CaptureRequest: {
             /**
@@ -2329,7 +2329,7 @@ export interface components {
              * @example agreement_not_in_force
              * @enum {string}
              */
-            code: "agreement_not_in_force" | "already_agreed" | "bad_actor" | "bad_request" | "balance_overflow" | "cannot_pay_now" | "database_unavailable" | "extra_not_accepted" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "kept_by_the_store" | "keys_unavailable" | "no_price" | "not_a_plan" | "not_found" | "payment_declined" | "provider_misconfigured" | "provider_unavailable" | "too_large" | "too_little_time" | "too_many_open_orders" | "too_many_requests" | "too_many_signings" | "too_many_starts" | "unauthorized" | "unknown_product" | "unknown_provider_account" | "unknown_way" | "unsupported_media_type" | "user_missing";
+            code: "agreement_not_in_force" | "already_agreed" | "bad_actor" | "bad_request" | "balance_overflow" | "cannot_pay_now" | "database_unavailable" | "extra_not_accepted" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "kept_by_the_store" | "keys_unavailable" | "no_price" | "not_a_plan" | "not_found" | "payment_declined" | "provider_misconfigured" | "provider_unavailable" | "slots_frozen" | "too_large" | "too_little_time" | "too_many_open_orders" | "too_many_requests" | "too_many_signings" | "too_many_starts" | "unauthorized" | "unknown_product" | "unknown_provider_account" | "unknown_way" | "unsupported_media_type" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createBatch` was refused. */
         CreateBatchProblem: {
@@ -2338,7 +2338,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "bad_request" | "balance_overflow" | "batch_spread" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "over_call_cap" | "over_day_cap" | "too_large" | "too_many_requests" | "unauthorized" | "unknown_asset" | "unknown_user" | "unsupported_media_type";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "batch_spread" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "over_call_cap" | "over_day_cap" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unknown_asset" | "unknown_user" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createClosing` was refused. */
         CreateClosingProblem: {
@@ -2347,7 +2347,7 @@ export interface components {
              * @example actor_missing
              * @enum {string}
              */
-            code: "actor_missing" | "bad_actor" | "bad_request" | "checkpoints_behind" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_closable" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+            code: "actor_missing" | "bad_actor" | "bad_request" | "checkpoints_behind" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_closable" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createDebit` was refused. */
         CreateDebitProblem: {
@@ -2356,7 +2356,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "over_call_cap" | "over_day_cap" | "spend_limit" | "too_large" | "too_many_requests" | "unauthorized" | "unknown_asset" | "unknown_user" | "unsupported_media_type" | "wallet_frozen";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "over_call_cap" | "over_day_cap" | "slots_frozen" | "spend_limit" | "too_large" | "too_many_requests" | "unauthorized" | "unknown_asset" | "unknown_user" | "unsupported_media_type" | "wallet_frozen";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createGift` was refused. */
         CreateGiftProblem: {
@@ -2365,7 +2365,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "gift_limit" | "gift_to_self" | "gifts_not_allowed" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unknown_user" | "unsupported_media_type" | "user_missing" | "wallet_frozen";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "gift_limit" | "gift_to_self" | "gifts_not_allowed" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unknown_user" | "unsupported_media_type" | "user_missing" | "wallet_frozen";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createGrant` was refused. */
         CreateGrantProblem: {
@@ -2374,7 +2374,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "over_call_cap" | "over_day_cap" | "too_large" | "too_many_requests" | "unauthorized" | "unknown_asset" | "unknown_user" | "unsupported_media_type";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "over_call_cap" | "over_day_cap" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unknown_asset" | "unknown_user" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createHold` was refused. */
         CreateHoldProblem: {
@@ -2383,7 +2383,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "spend_limit" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type" | "user_missing" | "wallet_frozen";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "slots_frozen" | "spend_limit" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type" | "user_missing" | "wallet_frozen";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createJournalEntry` was refused. */
         CreateJournalEntryProblem: {
@@ -2392,7 +2392,7 @@ export interface components {
              * @example actor_missing
              * @enum {string}
              */
-            code: "actor_missing" | "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "entry_refused" | "entry_taken_back" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+            code: "actor_missing" | "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "entry_refused" | "entry_taken_back" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createOrder` was refused. */
         CreateOrderProblem: {
@@ -2401,7 +2401,7 @@ export interface components {
              * @example amount_too_large
              * @enum {string}
              */
-            code: "amount_too_large" | "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "extra_not_accepted" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "needs_agreement" | "no_price" | "not_found" | "payment_declined" | "provider_misconfigured" | "provider_unavailable" | "too_large" | "too_little_time" | "too_many_open_orders" | "too_many_requests" | "too_many_starts" | "unauthorized" | "unknown_product" | "unknown_provider_account" | "unknown_way" | "unsupported_media_type" | "user_missing";
+            code: "amount_too_large" | "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "extra_not_accepted" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "needs_agreement" | "no_price" | "not_found" | "payment_declined" | "provider_misconfigured" | "provider_unavailable" | "slots_frozen" | "too_large" | "too_little_time" | "too_many_open_orders" | "too_many_requests" | "too_many_starts" | "unauthorized" | "unknown_product" | "unknown_provider_account" | "unknown_way" | "unsupported_media_type" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createRefund` was refused. */
         CreateRefundProblem: {
@@ -2410,7 +2410,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "bad_request" | "balance_overflow" | "coins_given_away" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "over_call_cap" | "over_day_cap" | "payment_not_paid" | "refund_exceeds_payment" | "refund_not_supported" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "coins_given_away" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "over_call_cap" | "over_day_cap" | "payment_not_paid" | "refund_exceeds_payment" | "refund_not_supported" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `createSpend` was refused. */
         CreateSpendProblem: {
@@ -2419,7 +2419,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "spend_limit" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type" | "user_missing" | "wallet_frozen";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "slots_frozen" | "spend_limit" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type" | "user_missing" | "wallet_frozen";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         DebitRequest: {
             /**
@@ -2470,7 +2470,7 @@ export interface components {
              * @example actor_missing
              * @enum {string}
              */
-            code: "actor_missing" | "bad_actor" | "database_unavailable" | "entry_ended" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+            code: "actor_missing" | "bad_actor" | "database_unavailable" | "entry_ended" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Deliveries: {
             /** @description The newest events first. */
@@ -2843,7 +2843,7 @@ export interface components {
              * @example actor_missing
              * @enum {string}
              */
-            code: "actor_missing" | "bad_actor" | "bad_request" | "database_unavailable" | "difference_refused" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+            code: "actor_missing" | "bad_actor" | "bad_request" | "database_unavailable" | "difference_refused" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Endpoint: {
             /**
@@ -3323,7 +3323,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+            code: "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Freezes: {
             /** @description Oldest first. */
@@ -3568,7 +3568,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "delivery_ended" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "delivery_ended" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Grant: {
             /**
@@ -4109,7 +4109,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "slots_frozen" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listAllDifferences` was refused. */
         ListAllDifferencesProblem: {
@@ -4118,7 +4118,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "slots_frozen" | "too_many_downloads" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listBills` was refused. */
         ListBillsProblem: {
@@ -4127,7 +4127,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "reports_unavailable" | "too_many_downloads" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "reports_unavailable" | "slots_frozen" | "too_many_downloads" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listClosings` was refused. */
         ListClosingsProblem: {
@@ -4136,7 +4136,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listDeliveries` was refused. */
         ListDeliveriesProblem: {
@@ -4145,7 +4145,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listEndpoints` was refused. */
         ListEndpointsProblem: {
@@ -4154,7 +4154,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listEntitlements` was refused. */
         ListEntitlementsProblem: {
@@ -4163,7 +4163,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_many_requests" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "slots_frozen" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listEvents` was refused. */
         ListEventsProblem: {
@@ -4172,7 +4172,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "cursor_too_old" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "cursor_too_old" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listFreezes` was refused. */
         ListFreezesProblem: {
@@ -4181,7 +4181,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "slots_frozen" | "too_many_downloads" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listFulfilments` was refused. */
         ListFulfilmentsProblem: {
@@ -4190,7 +4190,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "slots_frozen" | "too_many_downloads" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listGifts` was refused. */
         ListGiftsProblem: {
@@ -4199,7 +4199,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "slots_frozen" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listHolds` was refused. */
         ListHoldsProblem: {
@@ -4208,7 +4208,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "slots_frozen" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listJournalEntries` was refused. */
         ListJournalEntriesProblem: {
@@ -4217,7 +4217,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "slots_frozen" | "too_many_downloads" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listLots` was refused. */
         ListLotsProblem: {
@@ -4226,7 +4226,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "slots_frozen" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listOrders` was refused. */
         ListOrdersProblem: {
@@ -4235,7 +4235,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "reports_unavailable" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "reports_unavailable" | "slots_frozen" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listPeriods` was refused. */
         ListPeriodsProblem: {
@@ -4244,7 +4244,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "slots_frozen" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listProducts` was refused. */
         ListProductsProblem: {
@@ -4253,7 +4253,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listProviders` was refused. */
         ListProvidersProblem: {
@@ -4262,7 +4262,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listRefunds` was refused. */
         ListRefundsProblem: {
@@ -4271,7 +4271,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "reports_unavailable" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "reports_unavailable" | "slots_frozen" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `listTransfers` was refused. */
         ListTransfersProblem: {
@@ -4280,7 +4280,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "list_too_long" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "list_too_long" | "not_a_cursor" | "slots_frozen" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Lot: {
             /**
@@ -4605,7 +4605,7 @@ export interface components {
              * @example agreement_not_in_force
              * @enum {string}
              */
-            code: "agreement_not_in_force" | "bad_actor" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "kept_by_the_store" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+            code: "agreement_not_in_force" | "bad_actor" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "kept_by_the_store" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `pauseEndpoint` was refused. */
         PauseEndpointProblem: {
@@ -4614,7 +4614,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+            code: "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         PauseRequest: {
             /**
@@ -4992,7 +4992,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_many_requests" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "slots_frozen" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readAgreement` was refused. */
         ReadAgreementProblem: {
@@ -5001,7 +5001,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readAgreementTimeline` was refused. */
         ReadAgreementTimelineProblem: {
@@ -5010,7 +5010,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readBalanceAt` was refused. */
         ReadBalanceAtProblem: {
@@ -5019,7 +5019,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_many_requests" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "slots_frozen" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readDifference` was refused. */
         ReadDifferenceProblem: {
@@ -5028,7 +5028,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readEndpoint` was refused. */
         ReadEndpointProblem: {
@@ -5037,7 +5037,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readEvent` was refused. */
         ReadEventProblem: {
@@ -5046,7 +5046,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readFulfilment` was refused. */
         ReadFulfilmentProblem: {
@@ -5055,7 +5055,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readGift` was refused. */
         ReadGiftProblem: {
@@ -5064,7 +5064,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readHold` was refused. */
         ReadHoldProblem: {
@@ -5073,7 +5073,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readJournalEntry` was refused. */
         ReadJournalEntryProblem: {
@@ -5082,7 +5082,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readOrder` was refused. */
         ReadOrderProblem: {
@@ -5091,7 +5091,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readRefund` was refused. */
         ReadRefundProblem: {
@@ -5100,7 +5100,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readReportFile` was refused. */
         ReadReportFileProblem: {
@@ -5109,7 +5109,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "days_not_worked_out" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "no_such_day" | "reports_unavailable" | "time_span_too_long" | "too_many_downloads" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "days_not_worked_out" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "no_such_day" | "reports_unavailable" | "slots_frozen" | "time_span_too_long" | "too_many_downloads" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readStatement` was refused. */
         ReadStatementProblem: {
@@ -5118,7 +5118,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "slots_frozen" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readTimeline` was refused. */
         ReadTimelineProblem: {
@@ -5127,7 +5127,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_a_cursor" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readTransfer` was refused. */
         ReadTransferProblem: {
@@ -5136,7 +5136,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readTrialBalance` was refused. */
         ReadTrialBalanceProblem: {
@@ -5145,7 +5145,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "checkpoints_behind" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "no_such_day" | "reports_unavailable" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "checkpoints_behind" | "database_unavailable" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "no_such_day" | "reports_unavailable" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readWallet` was refused. */
         ReadWalletProblem: {
@@ -5154,7 +5154,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_many_requests" | "unauthorized" | "user_missing";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "slots_frozen" | "too_many_requests" | "unauthorized" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Receipt: {
             /**
@@ -5322,7 +5322,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `removeEndpoint` was refused. */
         RemoveEndpointProblem: {
@@ -5331,7 +5331,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "endpoint_in_settings" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "endpoint_in_settings" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @enum {string} */
         ReportFormat: "csv" | "xlsx";
@@ -5342,7 +5342,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `resendEvents` was refused. */
         ResendEventsProblem: {
@@ -5351,7 +5351,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+            code: "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         ResendRequest: {
             /**
@@ -5375,7 +5375,7 @@ export interface components {
              * @example agreement_not_in_force
              * @enum {string}
              */
-            code: "agreement_not_in_force" | "already_agreed" | "bad_actor" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "kept_by_the_store" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+            code: "agreement_not_in_force" | "already_agreed" | "bad_actor" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "kept_by_the_store" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `resumeDifference` was refused. */
         ResumeDifferenceProblem: {
@@ -5384,7 +5384,7 @@ export interface components {
              * @example actor_missing
              * @enum {string}
              */
-            code: "actor_missing" | "bad_actor" | "bad_request" | "database_unavailable" | "difference_refused" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+            code: "actor_missing" | "bad_actor" | "bad_request" | "database_unavailable" | "difference_refused" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `resumeEndpoint` was refused. */
         ResumeEndpointProblem: {
@@ -5393,7 +5393,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         ReversalOfEntryRequest: {
             /**
@@ -5414,7 +5414,7 @@ export interface components {
              * @example actor_missing
              * @enum {string}
              */
-            code: "actor_missing" | "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "entry_refused" | "entry_taken_back" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+            code: "actor_missing" | "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "entry_refused" | "entry_taken_back" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         ReverseRequest: {
             /**
@@ -5435,7 +5435,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "not_reversible" | "over_call_cap" | "over_day_cap" | "reversal_exceeds" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "not_reversible" | "over_call_cap" | "over_day_cap" | "reversal_exceeds" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `rotateEndpointSecret` was refused. */
         RotateEndpointSecretProblem: {
@@ -5444,7 +5444,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "bad_request" | "database_unavailable" | "endpoint_in_settings" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "too_many_secrets" | "unauthorized" | "unsupported_media_type";
+            code: "bad_actor" | "bad_request" | "database_unavailable" | "endpoint_in_settings" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "too_many_secrets" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         RotateRequest: {
             /**
@@ -5464,7 +5464,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Secret: {
             /**
@@ -5485,7 +5485,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type" | "user_missing";
+            code: "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `setPlan` was refused. */
         SetPlanProblem: {
@@ -5494,7 +5494,7 @@ export interface components {
              * @example agreement_not_in_force
              * @enum {string}
              */
-            code: "agreement_not_in_force" | "already_agreed" | "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "kept_by_the_store" | "keys_unavailable" | "needs_signing" | "no_price" | "not_a_plan" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unknown_product" | "unsupported_media_type";
+            code: "agreement_not_in_force" | "already_agreed" | "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "kept_by_the_store" | "keys_unavailable" | "needs_signing" | "no_price" | "not_a_plan" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unknown_product" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         SpendItem: {
             /**
@@ -5580,7 +5580,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "receipt_refused" | "receipt_too_large" | "too_large" | "too_many_receipts" | "too_many_requests" | "too_many_transactions" | "unauthorized" | "unknown_provider_account" | "unsupported_media_type" | "user_missing";
+            code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "receipt_refused" | "receipt_too_large" | "slots_frozen" | "too_large" | "too_many_receipts" | "too_many_requests" | "too_many_transactions" | "unauthorized" | "unknown_provider_account" | "unsupported_media_type" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `testEndpoint` was refused. */
         TestEndpointProblem: {
@@ -5589,7 +5589,7 @@ export interface components {
              * @example address_refused
              * @enum {string}
              */
-            code: "address_refused" | "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_many_requests" | "unauthorized";
+            code: "address_refused" | "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Timeline: {
             /** @description Oldest first. */
@@ -5846,7 +5846,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+            code: "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Unit: {
             /**
@@ -6062,6 +6062,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -6333,6 +6334,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
              */
             503: {
@@ -6638,6 +6640,7 @@ export interface operations {
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
              *     - `provider_unavailable`: The provider gave no usable answer. Send the same request with the same Idempotency-Key again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -6862,6 +6865,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -7132,6 +7136,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -7349,6 +7354,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -7571,6 +7577,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
              */
             503: {
@@ -7850,6 +7857,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -8068,6 +8076,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -8232,6 +8241,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -8398,6 +8408,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -8579,6 +8590,7 @@ export interface operations {
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
              *     - `reports_unavailable`: The database for reports does not answer, or has another schema. Try again later.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
              */
             503: {
@@ -8691,6 +8703,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -8860,6 +8873,7 @@ export interface operations {
              * @description - `checkpoints_behind`: The worker has not added up enough of the past yet. Try again later.
              *     - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -8992,6 +9006,7 @@ export interface operations {
              * @description - `checkpoints_behind`: The worker has not added up enough of the past yet. Try again later.
              *     - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -9182,6 +9197,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -9371,6 +9387,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -9579,6 +9596,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
              */
             503: {
@@ -9729,6 +9747,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -9930,6 +9949,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -10126,6 +10146,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -10322,6 +10343,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -10446,6 +10468,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -10650,6 +10673,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -10786,6 +10810,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -10908,6 +10933,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -11068,6 +11094,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -11223,6 +11250,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -11375,6 +11403,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -11575,6 +11604,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -11753,6 +11783,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -11912,6 +11943,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -12113,6 +12145,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -12267,6 +12300,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -12423,6 +12457,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -12603,6 +12638,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -12732,6 +12768,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -12915,6 +12952,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
              */
             503: {
@@ -13129,6 +13167,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
              */
             503: {
@@ -13382,6 +13421,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -13542,6 +13582,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -13728,6 +13769,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -13971,6 +14013,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
              */
             503: {
@@ -14160,6 +14203,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -14341,6 +14385,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -14533,6 +14578,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -14682,6 +14728,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -14865,6 +14912,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
              */
             503: {
@@ -15080,6 +15128,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -15213,6 +15262,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -15380,6 +15430,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -15587,6 +15638,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -15738,6 +15790,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -15903,6 +15956,7 @@ export interface operations {
              *     - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
              *     - `reports_unavailable`: The database for reports does not answer, or has another schema. Try again later.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -16168,6 +16222,7 @@ export interface operations {
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
              *     - `reports_unavailable`: The database for reports does not answer, or has another schema. Try again later.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
              */
             503: {
@@ -16472,6 +16527,7 @@ export interface operations {
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
              *     - `provider_unavailable`: The provider gave no usable answer. Send the same request with the same Idempotency-Key again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -16699,6 +16755,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -16842,6 +16899,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -17049,6 +17107,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -17351,6 +17410,7 @@ export interface operations {
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
              *     - `provider_unavailable`: The provider gave no usable answer. Send the same request with the same Idempotency-Key again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -17515,6 +17575,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -17669,6 +17730,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -17824,6 +17886,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -18081,6 +18144,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -18340,6 +18404,7 @@ export interface operations {
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
              *     - `reports_unavailable`: The database for reports does not answer, or has another schema. Try again later.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
              */
             503: {
@@ -18558,6 +18623,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -18757,6 +18823,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -18912,6 +18979,7 @@ export interface operations {
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
              *     - `reports_unavailable`: The database for reports does not answer, or has another schema. Try again later.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
              */
             503: {
@@ -19041,6 +19109,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -19218,6 +19287,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -19444,6 +19514,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
              */
             503: {
@@ -19705,6 +19776,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
              */
             503: {
@@ -19910,6 +19982,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -20098,6 +20171,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -20298,6 +20372,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -20462,6 +20537,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -20708,6 +20784,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
              */
             503: {
@@ -20895,6 +20972,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {
@@ -21062,6 +21140,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              *     - `too_many_downloads`: This process sends as many CSV files as it may. Try again.
              */
             503: {
@@ -21244,6 +21323,7 @@ export interface operations {
             /**
              * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
              *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
              */
             503: {
                 headers: {

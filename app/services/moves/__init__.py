@@ -1,0 +1,1 @@
+"""Moves of slots between the databases of a service."""
