@@ -28,9 +28,9 @@ from app.services.reports.catalogue import REPORTS, draw_report
 from app.services.reports.unspent_coins import unspent_coins
 from tests.quarter.calendar import A_DAY, CHINA, TICK
 from tests.quarter.diary import Wrong
-from tests.quarter.play import Quarter
 from tests.quarter.recount import Recount
 from tests.quarter.sheets import journal, journal_moved, sheet, told, unspent
+from tests.quarter.wrongs import SpoiledQuarter
 
 MEI, LI = "operator:mei", "operator:li"
 REVIEWED_DAYS = 14
@@ -43,7 +43,7 @@ _WORKS = {"status": Repair.APPLY, "refund_extra": Repair.APPLY, "theirs_not_ours
 
 
 class Review:
-    def __init__(self, quarter: Quarter) -> None:
+    def __init__(self, quarter: SpoiledQuarter) -> None:
         self.quarter = quarter
         self.repaired: list[Wrong] = []
 

@@ -11,8 +11,9 @@ from app.domain.accounting_time import Span, month_span
 from app.services.base.transaction import Sessions
 from app.services.reports.catalogue import REPORTS
 from tests.quarter.calendar import A_DAY, CHINA
-from tests.quarter.play import QUIET_DAYS, Quarter
+from tests.quarter.play import QUIET_DAYS
 from tests.quarter.review import Review
+from tests.quarter.wrongs import SpoiledQuarter
 
 REVIEW_EVERY = 6
 """Days. What is wrong is planted in the first half of them, so that its pool is over at the review."""
@@ -23,7 +24,7 @@ CLOSED_AFTER = timedelta(days=9)
 
 def play_quarter(sessions: Sessions, first: date, days: int, sales: int, seed: int, zone: tzinfo = CHINA) -> Review:
     """Raises AssertionError where something does not hold. The last day must lie in another month than the first."""
-    quarter = Quarter(sessions, first, days, sales, seed, zone)
+    quarter = SpoiledQuarter(sessions, first, days, sales, seed, zone)
     months = Months(Review(quarter))
     last = days + quarter.quiet_days
     for begin in range(0, days, REVIEW_EVERY):

@@ -32,8 +32,8 @@ from app.services.bills.done_refunds import REFUNDS_AT_A_TIME, decided_lines, re
 from app.services.ledger.trial_balance import trial_balance
 
 _L, _T, _A = BILL_LINES.c, TRANSFERS.c, ACCOUNTS.c
-LONGEST_WAY = timedelta(days=92)
-"""So long a refund may be on its way to its payer. One that takes longer is a rest until then."""
+LONGEST_WAY_DAYS = 92
+"""So many days a refund may be on its way to its payer. One that takes longer is a rest until then."""
 _BY_FACTS = ("payment", "surplus", "suspense", *MONEY_KINDS)
 _Item = tuple[str, bool, int, datetime]
 """Number of the payment, whether it is about a refund, minor units, and when that was."""
@@ -115,7 +115,9 @@ class _Way:
         """Refunds that bills tell before the end of the day, and that reached the payer so long after it that those
         few days do not have all of it: a bank may need a week, or the payer had to name another bank account."""
         total, (since, until) = 0, self._near
-        for refunds in refunds_done(self.tx, self.day.provider_account, self.day.end, self.day.end + LONGEST_WAY):
+        for refunds in refunds_done(
+            self.tx, self.day.provider_account, self.day.end, self.day.end + timedelta(days=LONGEST_WAY_DAYS)
+        ):
             done = {(one.theirs, one.number): one.done_at for one in refunds if one.currency == self.currency}
             told = defaultdict[tuple[str, str], list[tuple[datetime, int]]](list)
             for row in self._told_before(sorted({one.theirs for one in refunds})):
