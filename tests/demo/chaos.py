@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from tests.demo import house, simulators
 from tests.demo.patience import wait_for
 from tests.demo.people import press_pay, say
 from tests.demo.play import CATALOGUE
-from tests.support.own_server import Server
+from tests.support.own_server import Server, own_server
 
 SECONDS = 300.0
 USERS, USERS_OF_TWO = 12, 200
@@ -174,17 +174,6 @@ def run(chaos: Chaos, seconds: float) -> bool:
     audit = chaos.running.tillbook("audit", "--quiet")
     say(audit.stdout.strip() or audit.stderr.strip())
     return audit.returncode == 0
-
-
-@contextlib.contextmanager
-def own_server() -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="tb-", dir="/tmp") as folder:
-        server = Server(Path(folder))
-        try:
-            yield server
-        finally:
-            with contextlib.suppress(AssertionError):
-                server.kill()
 
 
 def main() -> None:

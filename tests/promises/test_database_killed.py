@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine
@@ -15,7 +12,7 @@ from sqlalchemy import create_engine
 from app.models.engine import engine_options, prepare
 from tests.conftest import create_schema
 from tests.support import databases
-from tests.support.own_server import Server
+from tests.support.own_server import Server, own_server
 from tests.support.world import World, build_world
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(180)]
@@ -25,13 +22,8 @@ KILLS = 3
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="tb-", dir="/tmp") as folder:
-        running = Server(Path(folder))
-        try:
-            yield running
-        finally:
-            with contextlib.suppress(AssertionError):
-                running.kill()
+    with own_server() as running:
+        yield running
 
 
 def test_nothing_that_was_acknowledged_is_lost_when_the_database_is_killed(server: Server) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from apiflask import APIFlask
@@ -24,7 +22,7 @@ from app.services.base.databases import SharedSlots
 from app.services.base.slot_maps import SlotMaps, write_missing
 from tests.conftest import create_schema
 from tests.support import databases
-from tests.support.own_server import Server
+from tests.support.own_server import Server, own_server
 from tests.support.two_databases import HALF, by_hand
 from tests.support.web_client import test_settings, token
 from tests.support.world import CATALOGUE, World
@@ -41,21 +39,18 @@ PATIENCE_SECONDS = 2.0
 
 
 @contextmanager
-def own_server() -> Iterator[tuple[Server, Engine]]:
-    with tempfile.TemporaryDirectory(prefix="tb-", dir="/tmp") as folder:
-        server = Server(Path(folder))
+def second_server() -> Iterator[tuple[Server, Engine]]:
+    with own_server() as server:
         create_schema(server.url)
         engine = databases.as_in_service(create_engine(server.url, **engine_options(server.url)))
         try:
             yield server, engine
         finally:
             engine.dispose()
-            with suppress(AssertionError):
-                server.kill()
 
 
 def test_a_killed_server_stops_only_its_own_users(world: World, engine: Engine) -> None:
-    with own_server() as (server, second):
+    with second_server() as (server, second):
         write_missing({"first": engine, "second": second}, MAP)
         maps = SlotMaps({"first": engine, "second": second}, MAP)
         each = [databases.sessions_for(one) for one in maps.engines.values()]

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support import databases
+
+
+@contextlib.contextmanager
+def own_server() -> Iterator[Server]:
+    """A server that is gone afterwards, unless it was killed before."""
+    with tempfile.TemporaryDirectory(prefix="tb-", dir="/tmp") as folder:
+        running = Server(Path(folder))
+        try:
+            yield running
+        finally:
+            with contextlib.suppress(AssertionError):
+                running.kill()
 
 
 class Server:
