@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from sqlalchemy import Engine, create_engine
@@ -25,8 +26,6 @@ remembered_routes.remember()
 remembered_statements.remember()
 
 HERE = Path(__file__).parent
-BY_HAND = frozenset({"services/audit", "services/base", "services/ledger"})
-"""Folders whose tests tamper with rows, or are about one database."""
 TWO, ONE = "--two-databases", "one_database"
 """The option that lets two databases share the slots in each test, and the mark of tests that have but one: they look
 into it by hand, end its connections, or give its address to another process."""
@@ -36,6 +35,8 @@ LONG_TABLE = 3
 A case that has no twin on SQLite always runs.
 """
 EACH = 4
+EACH_PAIR = 3
+"""Of the tests of promises and services on PostgreSQL each third, by its name, has two databases; on SQLite all have."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -121,7 +122,7 @@ def second_engine(request: pytest.FixtureRequest, engine: Engine, tmp_path: Path
 
 @pytest.fixture
 def sessions(request: pytest.FixtureRequest, engine: Engine) -> Sessions:
-    """One database; or two as one, for promises and services on SQLite, and wherever the option asks for it."""
+    """One database; or two as one, for promises and services, and wherever the option asks for it."""
     first = databases.sessions_for(engine)
     if not _on_two(request, engine):
         return first
@@ -131,9 +132,11 @@ def sessions(request: pytest.FixtureRequest, engine: Engine) -> Sessions:
 def _on_two(request: pytest.FixtureRequest, engine: Engine) -> bool:
     if request.node.get_closest_marker(ONE) is not None:
         return False
-    folder = "/".join(request.path.relative_to(HERE).parts[:2])
-    usual = engine.dialect.name == "sqlite" and folder.startswith(("promises/", "services/")) and folder not in BY_HAND
-    return usual or bool(request.config.getoption(TWO))
+    if request.config.getoption(TWO):
+        return True
+    if request.path.relative_to(HERE).parts[0] not in ("promises", "services"):
+        return False
+    return engine.dialect.name == "sqlite" or crc32(request.node.nodeid.encode()) % EACH_PAIR == 0
 
 
 @pytest.fixture

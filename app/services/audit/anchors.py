@@ -263,7 +263,7 @@ def _compare_rows(tx: Transaction, part: AnchoredSlot) -> Iterator[Finding]:
 
 def _compare_claims(tx: Transaction, claims: Sequence[AnchoredClaim]) -> list[Finding]:
     keys = [(slot_of_claim(*claim[:3]), *claim[:3]) for claim in claims]
-    rows = tx.execute(select(*_CLAIM, _C.user_id).where(tuple_(*_CLAIM).in_(keys)))
+    rows = tx.execute(select(*_CLAIM, _C.user_id).prefix_with(sweep("audit")).where(tuple_(*_CLAIM).in_(keys)))
     owners = {tuple(row[:4]): row.user_id for row in rows}
     findings = []
     for key, claim in zip(keys, claims, strict=True):

@@ -134,6 +134,7 @@ def slot(user: str) -> str:
     return f"slot {slot_of_user(user)}, "
 
 
+@pytest.mark.one_database
 def test_a_grant_that_was_taken_out_of_a_chain_built_anew_is_missed(shop: Shop) -> None:
     number = account_of(shop, "carol")
     shop.forget_wallet("carol")
@@ -145,6 +146,7 @@ def test_a_grant_that_was_taken_out_of_a_chain_built_anew_is_missed(shop: Shop) 
     assert "which left 12: the book is shorter now" in found
 
 
+@pytest.mark.one_database
 def test_a_posting_that_was_put_in_the_place_of_another_is_found(shop: Shop) -> None:
     number = account_of(shop, "carol")
     shop.forget_wallet("carol")
@@ -166,6 +168,7 @@ def test_a_user_whose_grants_are_all_deleted_is_missed_by_name_and_amount(shop: 
     assert "1 postings and a balance of 9" in found
 
 
+@pytest.mark.one_database
 def test_a_mark_that_was_taken_away_is_missed(shop: Shop) -> None:
     number = account_of(shop, "erin")
     edit(
@@ -256,6 +259,7 @@ def test_what_a_fact_said_is_anchored_though_more_may_be_added(shop: Shop) -> No
     )
 
 
+@pytest.mark.one_database
 def test_all_rows_of_a_slot_that_were_deleted_are_missed(shop: Shop) -> None:
     edit(shop.engine, *(f"DELETE FROM {table}" for table in ("orders", "facts", "refunds", "accounts", "transfers")))
     found = shop.found()

@@ -82,6 +82,7 @@ def test_it_is_a_finding_of_the_whole_audit(ledger: Books) -> None:
     ]
 
 
+@pytest.mark.one_database
 def test_a_transfer_that_was_deleted_is_missing_in_its_checkpoint(ledger: Books) -> None:
     on = " ON transfers" if ledger.sessions.kw["bind"].dialect.name == "postgresql" else ""
     ledger.run(f"DROP TRIGGER transfers_no_delete{on}")

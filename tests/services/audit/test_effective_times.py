@@ -41,6 +41,7 @@ def _times(world: World) -> dict[str, timedelta | None]:
     return {row.kind: None if row.effective_at is None else row.created_at - row.effective_at for row in rows}
 
 
+@pytest.mark.one_database
 def test_payments_coins_and_refunds_are_effective_when_their_facts_say(told_late: World) -> None:
     times = _times(told_late)
     assert {kind: times[kind] for kind in ("payment", "purchase", "bonus", "refund")} == dict.fromkeys(

@@ -37,12 +37,14 @@ def _undone(sessions: Sessions) -> None:
         transact(sessions, work)
 
 
+@pytest.mark.one_database
 def test_a_statement_alone_stays_and_the_next_transaction_can_be_undone(sessions: Sessions, engine: Engine) -> None:
     alone(sessions, lambda tx: _INSERT.run(tx, [_row("written-alone")]), Transaction)
     _undone(sessions)
     assert _names(sessions) == ["written-alone"]
 
 
+@pytest.mark.one_database
 def test_what_fails_after_a_statement_alone_undoes_no_statement(sessions: Sessions) -> None:
     def work(tx: Transaction) -> None:
         _INSERT.run(tx, [_row("written-alone")])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 
+import pytest
 from sqlalchemy import Engine, event, select
 
 from app.domain.limits import LedgerRules
@@ -60,6 +61,7 @@ def test_only_used_slots_are_found_each_once_and_in_order(books: Sessions) -> No
     assert read(books, lambda tx: used_slots(tx, "audit", *parts, most=2)) == found[:2]
 
 
+@pytest.mark.one_database
 def test_proofs_and_sums_cost_no_statement_for_an_unused_slot(sessions: Sessions) -> None:
     """One user more costs each proof as many statements as the user before, and the sums none."""
     as_of = AsOf(LedgerRules(), lambda: NOW)
@@ -83,6 +85,7 @@ def test_proofs_and_sums_cost_no_statement_for_an_unused_slot(sessions: Sessions
     assert costs[0]["checkpoint"] == costs[3]["checkpoint"]
 
 
+@pytest.mark.one_database
 def test_a_look_for_old_calls_is_one_statement_and_one_more_for_each_slot_that_has_any(
     world: World, sessions: Sessions
 ) -> None:
