@@ -36,7 +36,7 @@ A case that has no twin on SQLite always runs.
 """
 EACH = 4
 EACH_PAIR = 3
-"""Of the tests of promises and services on PostgreSQL each third, by its name, has two databases; on SQLite all have."""
+"""Of the tests of promises and services on PostgreSQL each third, by its name, has two databases; on SQLite all."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
