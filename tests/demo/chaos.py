@@ -1,6 +1,6 @@
-"""`python -m tests.demo.chaos [SECONDS] [two] [moves] [calm]`: the service, its worker and a receiving backend are killed
-again and again; with `two`, so is each of two PostgreSQL servers that share the slots; with `moves`, slots go from one of
-those to the other meanwhile, and their mover is killed, too. With `calm` nothing is killed.
+"""`python -m tests.demo.chaos [SECONDS] [two] [moves] [calm]`: the service, its worker and a receiving backend are
+killed again and again; with `two`, so is each of two PostgreSQL servers that share the slots; with `moves`, slots go
+from one of those to the other meanwhile, and their mover is killed, too. With `calm` nothing is killed.
 
 Users buy, spend, give and are granted coins meanwhile; whoever gets no answer repeats the request with its key. At the
 end the receiver's own books, made from events alone, must say what the wallets say, every event of the feed must be

@@ -1,4 +1,5 @@
-"""`python -m tests.demo.killed_moves`: `tillbook slots move` is killed before each of its commits, and run again.
+"""`python -m tests.demo.killed_moves [EACH]`: `tillbook slots move` is killed before each (or each so manyth) of its
+commits, and run again.
 
 Two PostgreSQL databases, and a slot whose user has bought and been told. After each kill the command is repeated;
 then all rows must lie in the other database, once and as they were, nothing where they were, both maps must say so, and
@@ -81,7 +82,7 @@ class KilledMoves:
 
     def look(self, name: str) -> Found:
         with self.engines[name].connect() as connection:
-            rows = digests_of(connection, self.slot)
+            rows = digests_of(connection, [self.slot])
         state = AuditState()
         audit_slot(sessionmaker(self.engines[name]), self.slot, state, as_of=AsOf(LedgerRules(), SystemClock().now))
         assert state.clean
@@ -115,12 +116,12 @@ class KilledMoves:
             assert connection.exec_driver_sql("SELECT count(*) FROM slot_moves WHERE running = 1").scalar_one() == 0
 
 
-def killed_everywhere(moves: KilledMoves) -> Iterator[int]:
+def killed_everywhere(moves: KilledMoves, each: int) -> Iterator[int]:
     """Each commit before which the command was killed."""
     commit = 1
     while moves.kill_before(commit):
         yield commit
-        commit += 1
+        commit += each
 
 
 def filled(engines: Sequence[Engine]) -> int:
@@ -142,11 +143,8 @@ def main() -> None:
         each = [stack.enter_context(databases.engine_for(url)) for url in urls]
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         moves = KilledMoves(dict(zip(NAMES, each, strict=True)), filled(each), folder)
-        killed = 0
-        for killed in killed_everywhere(moves):
-            if killed % 20 == 0:
-                say(f"killed before commit {killed}, and gone on")
-        say(f"killed before each of {killed} commits: every row is there once, as it was, and the seal is the same")
+        killed = [*killed_everywhere(moves, int(sys.argv[1]) if len(sys.argv) > 1 else 1)]
+        say(f"killed before {len(killed)} of {killed[-1]} commits: each row is there once, as it was; the same seal")
 
 
 if __name__ == "__main__":

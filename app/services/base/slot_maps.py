@@ -30,7 +30,7 @@ from app.models.slot_map import SLOT_MAP
 from app.services.base.transaction import Transaction
 from app.services.base.upsert import insert_if_new
 
-MAP_LOOK_SECONDS = 5.0
+MAP_LOOK_SECONDS = 1.0
 """After so long every process that works knows that there is a newer map."""
 _ROW = "SELECT name, version, document FROM slot_map WHERE id = 1"
 _NO_TABLE = "42P01"

@@ -23,14 +23,16 @@ from app.domain.numbers import SLOTS
 from app.domain.slot_map import SlotMap, ranges_of, text_of_ranges
 from app.models.base import AnyRow
 from app.models.distribution import is_cluster
+from app.models.ledger import ACCOUNTS
 from app.models.slot_fence import set_fence
+from app.models.slot_guard import sweep
 from app.models.slot_map import SLOT_MAP
 from app.models.slot_moves import SLOT_MOVES
 from app.services.audit.ledger import AsOf, AuditState, audit_slot
 from app.services.base.context import Core, Tx
 from app.services.base.slot_maps import MAP_LOOK_SECONDS, KeptMap, SlotMaps, newest_kept
 from app.services.base.upsert import insert_if_new
-from app.services.moves.slot_rows import carry_slot, digests_of
+from app.services.moves.slot_rows import carry_slots, digests_of
 
 FREEZE_SECONDS = 2 * MAP_LOOK_SECONDS
 """After the map is frozen, before anything is carried: every process has looked at home meanwhile, and what had begun
@@ -99,9 +101,8 @@ class SlotMover:
                 if is_cluster(connection):
                     raise MoveRefused(f"{name} is a cluster, which moves its shards itself")
         now = newest_kept(self.maps.engines).map
-        for slot in slots:
-            if now.of_slot[slot] != target and slot not in now.frozen:
-                self._refuse_rows(self.maps.engines[target], slot, "has rows of it already")
+        others = [slot for slot in slots if now.of_slot[slot] != target and slot not in now.frozen]
+        self._refuse_rows(self.maps.engines[target], others, "has rows of them already")
 
     def _take(self, slots: str, target: str, *, take_from_another: bool) -> int:
         """The number of the move, which is this process's from now on."""
@@ -152,22 +153,20 @@ class SlotMover:
         self.pause(self.freeze_seconds)
         moved = kept.map.moved(group, target)
         self._fence(source, moved, name)
-        rows, seals = 0, {}
-        for slot in group:
-            self._hold(move)
-            before = self._seal(source, slot)
-            rows += carry_slot(source, into, slot)
-            seals[slot] = self._seal(into, slot)
-            if before and before != seals[slot]:
-                raise MoveRefused(f"the audit's seal of the slot {slot} was {before}, and is {seals[slot]} now")
-        for slot in group:
-            self._refuse_rows(source, slot, "has rows of it still")
+        before = self._seals(source, group)
+        self._hold(move)
+        rows = carry_slots(source, into, group)
+        self._hold(move)
+        seals = self._seals(into, group)
+        for slot, seal in before.items():
+            if seal != seals.get(slot):
+                raise MoveRefused(f"the audit's seal of the slot {slot} was {seal}, and is {seals.get(slot)} now")
+        self._refuse_rows(source, group, "has rows of them still")
         self._fence(into, moved, target)
         self._hold(move)
         others_first = list(self.maps.engines)[::-1]
         self._write(KeptMap(name, kept.version + 1, moved), others_first)
-        sealed = {slot: seal for slot, seal in seals.items() if seal}
-        return CarriedSlots(text_of_ranges(ranges_of(group)), name, target, rows, sealed, kept.version + 1)
+        return CarriedSlots(text_of_ranges(ranges_of(group)), name, target, rows, seals, kept.version + 1)
 
     def _write(self, new: KeptMap, names: Sequence[str]) -> None:
         for name in names:
@@ -186,17 +185,25 @@ class SlotMover:
                     raise
                 self.pause(1.0)
 
-    def _seal(self, engine: Engine, slot: int) -> str:
-        state = AuditState()
-        audit_slot(sessionmaker(engine), slot, state, as_of=AsOf(self.core.rules.ledger, self.core.clock.now))
-        return state.seal
-
-    def _refuse_rows(self, engine: Engine, slot: int, what: str) -> None:
+    def _seals(self, engine: Engine, slots: Collection[int]) -> dict[int, str]:
+        """The audit's seal of each slot that has accounts here."""
         with engine.connect() as connection:
-            found = digests_of(connection, slot)
+            used = select(ACCOUNTS.c.slot).distinct().prefix_with(sweep("operator")).where(ACCOUNTS.c.slot.in_(slots))
+            found = sorted(connection.execute(used).scalars())
+        seals = {}
+        for slot in found:
+            state = AuditState()
+            audit_slot(sessionmaker(engine), slot, state, as_of=AsOf(self.core.rules.ledger, self.core.clock.now))
+            seals[slot] = state.seal
+        return seals
+
+    def _refuse_rows(self, engine: Engine, slots: Collection[int], what: str) -> None:
+        with engine.connect() as connection:
+            found = digests_of(connection, slots)
         if found:
             name = next(name for name, each in self.maps.engines.items() if each is engine)
-            raise MoveRefused(f"the slot {slot}: the database {name!r} {what}, in {', '.join(sorted(found))}")
+            group = text_of_ranges(ranges_of(slots))
+            raise MoveRefused(f"the slots {group}: the database {name!r} {what}, in {', '.join(sorted(found))}")
 
 
 def unfinished_move(tx: Tx) -> Any | None:

@@ -1,34 +1,42 @@
-"""The rows of one slot, carried from one database to another: copied whole, compared, and only then deleted.
+"""The rows of some slots, carried from one database to another: copied whole, compared, and only then deleted.
 
-Rows go from driver to driver as the database writes them, so nothing is lost on the way by a type of ours.
+Rows go from driver to driver as the database writes them, so nothing is lost on the way by a type of ours. All slots go
+at once, for their users wait: a table takes six statements, however many slots there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table
+from sqlalchemy import ColumnElement, Connection, Engine, Table, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
+from app.models.endpoints import DELIVERIES, POSITIONS
 from app.models.engine import READ_ONLY
+from app.models.events import EVENTS, FEEDS
 from app.models.slot_fence import moving, slot_column, tables_by_slot
+from app.models.slot_guard import sweep
+from app.services.base.statements import Transaction
+from app.services.base.upsert import insert_if_new
 from app.services.events.feed import FEED
 
 _MODULUS = 1 << 256
 _NEW_PLACES = {"events": ("position",), "deliveries": ("position",)}
 """Columns that are given anew in the other database, and not compared."""
+_e, _d, _p, _f = EVENTS.c, DELIVERIES.c, POSITIONS.c, FEEDS.c
 
 
 class RowsDiffer(Exception):
-    """The rows of a slot are not the same in both databases: nothing was deleted."""
+    """The rows of these slots are not the same in both databases: nothing was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableDigest:
-    """How many rows of a slot a table has, and the sum of the SHA-256 of each: whatever their order, both are equal
+    """How many rows of the slots a table has, and the sum of the SHA-256 of each: whatever their order, both are equal
     where the rows are."""
 
     rows: int = 0
@@ -36,17 +44,17 @@ class TableDigest:
 
 
 Digests = dict[str, TableDigest]
-"""By the name of the table; tables without a row of the slot are left out."""
+"""By the name of the table; tables without a row of the slots are left out."""
 
 
-def digests_of(connection: Connection, slot: int) -> Digests:
-    """Of all rows of this slot."""
+def digests_of(connection: Connection, slots: Collection[int]) -> Digests:
+    """Of all rows of these slots."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
     found = {}
     for table in tables_by_slot():
         count = total = 0
-        for line in _lines(connection, table, slot):
+        for line in _lines(connection, table, slots):
             count += 1
             total = (total + int.from_bytes(sha256(line).digest())) % _MODULUS
         if count:
@@ -54,44 +62,48 @@ def digests_of(connection: Connection, slot: int) -> Digests:
     return found
 
 
-def carry_slot(source: Engine, target: Engine, slot: int) -> int:
-    """Let the rows of a slot lie in `target` and no more in `source`; how many these are. No row of it may change
-    meanwhile (`models.slot_fence`). Killed anywhere, it can be done again.
+def carry_slots(source: Engine, target: Engine, slots: Collection[int]) -> int:
+    """Let the rows of these slots lie in `target` and no more in `source`; how many these are. No row of them may
+    change meanwhile (`models.slot_fence`). Killed anywhere, it can be done again with the same slots.
 
-    Raises RowsDiffer if the slot had other rows in `target` already.
+    Raises RowsDiffer if the slots had other rows in `target` already.
     """
     with source.connect().execution_options(**{READ_ONLY: True}) as reading:
-        here = digests_of(reading, slot)
+        here = digests_of(reading, slots)
         with target.connect().execution_options(**{READ_ONLY: True}) as connection:
-            there = digests_of(connection, slot)
+            there = digests_of(connection, slots)
         if here and not there:
             with target.begin() as writing:
-                _copy(reading, writing, slot)
-                there = digests_of(writing, slot)
-                _compare(here, there, slot)
+                _copy(reading, writing, slots)
+                there = digests_of(writing, slots)
+                _compare(here, there)
     if here:
         with source.begin() as connection:
-            _compare(digests_of(connection, slot), there, slot)
-            _delete(connection, slot, there)
+            _compare(digests_of(connection, slots), there)
+            _delete(connection, slots, there)
     return sum(digest.rows for digest in there.values())
 
 
-def _compare(here: Digests, there: Digests, slot: int) -> None:
+def _compare(here: Digests, there: Digests) -> None:
     for name in sorted(here.keys() | there.keys()):
         if here.get(name) != there.get(name):
             rows = [digests.get(name, TableDigest()).rows for digests in (here, there)]
             raise RowsDiffer(
-                f"the slot {slot} has {rows[0]} rows of the table {name} where it was, and {rows[1]} where it goes, "
-                "and they are not the same"
+                f"the slots have {rows[0]} rows in the table {name} where they were, and {rows[1]} where they go, "
+                "and these are not the same"
             )
 
 
-def _columns(table: Table, left_out: tuple[str, ...] = ()) -> str:
-    return ", ".join(f'"{column.name}"' for column in table.columns if column.name not in left_out)
+def _of(table: Table, slots: Collection[int]) -> ColumnElement[bool]:
+    return table.c[slot_column(table)].in_(sorted(slots))
 
 
-def _rows(table: Table, slot: int, left_out: tuple[str, ...] = ()) -> str:
-    return f"SELECT {_columns(table, left_out)} FROM {table.name} WHERE {slot_column(table)} = {slot}"  # noqa: S608
+def _rows(connection: Connection, table: Table, slots: Collection[int], left_out: tuple[str, ...] = ()) -> str:
+    """The statement for the driver that reads these rows."""
+    columns = [column for column in table.columns if column.name not in left_out]
+    dialect: Any = {"postgresql": postgresql, "sqlite": sqlite}[connection.dialect.name].dialect()
+    wanted = select(*columns).where(_of(table, slots))
+    return str(wanted.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
 
 
 def _driver(connection: Connection) -> Any:
@@ -101,9 +113,9 @@ def _driver(connection: Connection) -> Any:
     return connection.connection.driver_connection
 
 
-def _lines(connection: Connection, table: Table, slot: int) -> Iterator[bytes]:
+def _lines(connection: Connection, table: Table, slots: Collection[int]) -> Iterator[bytes]:
     """Each row as a text of its own, without the columns that are given anew."""
-    sql = _rows(table, slot, _NEW_PLACES.get(table.name, ()))
+    sql = _rows(connection, table, slots, _NEW_PLACES.get(table.name, ()))
     with closing(_driver(connection).cursor()) as cursor:
         if connection.dialect.name == "sqlite":
             for row in cursor.execute(sql):
@@ -116,77 +128,73 @@ def _lines(connection: Connection, table: Table, slot: int) -> Iterator[bytes]:
                 yield from lines
 
 
-def _copy(source: Connection, target: Connection, slot: int) -> None:
+def _copy(source: Connection, target: Connection, slots: Collection[int]) -> None:
     with moving(target):
         for table in tables_by_slot():
-            _copy_table(source, target, table, slot)
-        _place(target, slot, _who_planned_all(source, slot))
+            _copy_table(source, target, table, slots)
+        planned = source.execute(select(_p.endpoint_id, _p.planned)).all()
+        _place(target, slots, {row.endpoint_id: row.planned for row in planned})
 
 
-def _copy_table(source: Connection, target: Connection, table: Table, slot: int) -> None:
+def _copy_table(source: Connection, target: Connection, table: Table, slots: Collection[int]) -> None:
+    rows = _rows(source, table, slots)
     with closing(_driver(source).cursor()) as reading, closing(_driver(target).cursor()) as writing:
         if target.dialect.name == "sqlite":
-            marks = ", ".join("?" for _ in table.columns)
-            insert = f"INSERT INTO {table.name} ({_columns(table)}) VALUES ({marks})"  # noqa: S608
-            writing.executemany(insert, reading.execute(_rows(table, slot)).fetchall())
+            into = insert(table).compile(dialect=sqlite.dialect(paramstyle="qmark"))
+            writing.executemany(str(into), reading.execute(rows).fetchall())
             return
-        to, into = f"COPY ({_rows(table, slot)}) TO STDOUT", f"COPY {table.name} ({_columns(table)}) FROM STDIN"
-        with reading.copy(to) as blocks, writing.copy(into) as copy:
+        names = ", ".join(f'"{column.name}"' for column in table.columns)
+        with (
+            reading.copy(f"COPY ({rows}) TO STDOUT") as blocks,
+            writing.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy,
+        ):
             for block in blocks:
                 copy.write(block)
 
 
-def _who_planned_all(source: Connection, slot: int) -> list[int]:
-    """The endpoints that have planned all placed events of this slot."""
-    found = source.exec_driver_sql(
-        "SELECT endpoint_id FROM endpoint_positions WHERE planned >= "  # noqa: S608
-        f"(SELECT max(position) FROM events WHERE slot = {slot})"
-    )
-    return list(found.scalars())
-
-
-def _place(target: Connection, slot: int, planned_by: list[int]) -> None:
+def _place(target: Connection, slots: Collection[int], planned: dict[int, int]) -> None:
     """The events get places at the end of the feed of this database, in the order that they had: so its readers, who
-    have not seen them in this feed, miss none. An endpoint that had planned all of both feeds is not told again.
+    have not seen them in this feed, miss none. `planned` is how far each endpoint had planned the feed where the
+    events were: one that had planned all of this feed is not told again what it had planned there.
 
     The transaction holds the feed's row, as whoever gives places does, until it ends.
     """
-    run = target.exec_driver_sql
-    run(f"INSERT INTO event_feeds (name, placed, deleted) VALUES ('{FEED}', 0, 0) ON CONFLICT DO NOTHING")  # noqa: S608
-    run(f"UPDATE event_feeds SET placed = placed WHERE name = '{FEED}'")  # noqa: S608
-    before = run(f"SELECT placed FROM event_feeds WHERE name = '{FEED}'").scalar_one()  # noqa: S608
-    run(
-        "UPDATE events SET position = numbered.place FROM (SELECT id, "  # noqa: S608
-        f"{before} + row_number() OVER (ORDER BY position) AS place FROM events "
-        f"WHERE slot = {slot} AND position IS NOT NULL) AS numbered "
-        f"WHERE events.slot = {slot} AND events.id = numbered.id"
-    )
-    run(
-        "UPDATE deliveries SET position = events.position FROM events "  # noqa: S608
-        f"WHERE deliveries.slot = {slot} AND events.slot = {slot} AND events.id = deliveries.event_id "
-        "AND events.position IS NOT NULL"
-    )
-    placed = run(f"SELECT max(position) FROM events WHERE slot = {slot}").scalar_one()  # noqa: S608
-    if placed is None:
+    insert_if_new(Transaction(target), FEEDS, {"name": FEED, "placed": 0, "deleted": 0})
+    target.execute(update(FEEDS).where(_f.name == FEED).values(placed=_f.placed))
+    before = target.execute(select(_f.placed).where(_f.name == FEED)).scalar_one()
+    moved = _of(EVENTS, slots), _e.position.is_not(None)
+    old = list(target.execute(select(_e.position).prefix_with(sweep("operator")).where(*moved)).scalars())
+    if not old:
         return
-    run(f"UPDATE event_feeds SET placed = {placed} WHERE name = '{FEED}'")  # noqa: S608
-    for endpoint in planned_by:
+    order = before + func.row_number().over(order_by=_e.position)
+    numbered = select(_e.slot, _e.id, order.label("place")).where(*moved).subquery()
+    target.execute(
+        update(EVENTS)
+        .prefix_with(sweep("operator"))
+        .where(_e.slot == numbered.c.slot, _e.id == numbered.c.id)
+        .values(position=numbered.c.place)
+    )
+    target.execute(
+        update(DELIVERIES)
+        .prefix_with(sweep("operator"))
+        .where(_of(DELIVERIES, slots), _e.slot == _d.slot, _e.id == _d.event_id, _e.position.is_not(None))
+        .values(position=_e.position)
+    )
+    target.execute(update(FEEDS).where(_f.name == FEED).values(placed=before + len(old)))
+    for endpoint, place in planned.items():
+        known = sum(position <= place for position in old)
         if before == 0:
-            run(
-                "INSERT INTO endpoint_positions (endpoint_id, planned, rests_until) "  # noqa: S608
-                f"VALUES ({endpoint}, 0, NULL) ON CONFLICT DO NOTHING"
-            )
-        run(
-            f"UPDATE endpoint_positions SET planned = {placed} "  # noqa: S608
-            f"WHERE endpoint_id = {endpoint} AND planned = {before}"
-        )
+            row = {"endpoint_id": endpoint, "planned": 0, "rests_until": None}
+            insert_if_new(Transaction(target), POSITIONS, row)
+        at_the_end = update(POSITIONS).where(_p.endpoint_id == endpoint, _p.planned == before)
+        target.execute(at_the_end.values(planned=before + known))
 
 
-def _delete(connection: Connection, slot: int, expected: Digests) -> None:
+def _delete(connection: Connection, slots: Collection[int], expected: Digests) -> None:
     with moving(connection):
         for table in reversed(tables_by_slot()):
             if table.name not in expected:
                 continue
-            gone = connection.exec_driver_sql(f"DELETE FROM {table.name} WHERE {slot_column(table)} = {slot}")  # noqa: S608
+            gone = connection.execute(delete(table).prefix_with(sweep("operator")).where(_of(table, slots)))
             if gone.rowcount != expected[table.name].rows:
-                raise RowsDiffer(f"{gone.rowcount} rows of the slot {slot} in {table.name}, and not as many as copied")
+                raise RowsDiffer(f"{gone.rowcount} rows of the slots in {table.name}, and not as many as copied")

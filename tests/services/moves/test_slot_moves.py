@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, event, insert, select, text, update
+from sqlalchemy import Connection, Engine, event, func, insert, select, text, update
 
 from app.composition import databases_of_maps
 from app.domain.numbers import slot_of_user
@@ -18,6 +18,7 @@ from app.domain.slot_map import map_of
 from app.domain.spending import Spend
 from app.models.base import Base
 from app.models.endpoints import POSITIONS
+from app.models.events import EVENTS
 from app.models.ledger import ACCOUNTS
 from app.services import ledger
 from app.services.accounts.catalog import import_products, parse_catalogue
@@ -29,7 +30,7 @@ from app.services.base.slot_maps import SlotMaps, write_missing
 from app.services.calls import refund_calls
 from app.services.events import feed
 from app.services.moves.slot_moves import MoveRefused, SlotMover, unfinished_move
-from app.services.moves.slot_rows import RowsDiffer, carry_slot, digests_of
+from app.services.moves.slot_rows import RowsDiffer, carry_slots, digests_of
 from app.services.refunds.requests import Wanted
 from app.worker import Worker
 from tests.promises.test_store_purchases import CATALOGUE as STORE_CATALOGUE
@@ -100,7 +101,7 @@ class House:
 
     def tables(self, name: str, slot: int = SLOT) -> set[str]:
         with self.engines[name].connect() as connection:
-            return set(digests_of(connection, slot))
+            return set(digests_of(connection, [slot]))
 
 
 @pytest.fixture
@@ -224,7 +225,7 @@ def test_what_cannot_be_moved_is_refused_and_nothing_is_frozen(house: House) -> 
     with house.engines["second"].begin() as connection:
         user = {"slot": SLOT, "id": "u", "token": uuid.UUID(int=0), "created_at": house.core.clock.now()}
         connection.execute(insert(Base.metadata.tables["users"]).values(user))
-    with pytest.raises(MoveRefused, match="'second' has rows of it already, in users"):
+    with pytest.raises(MoveRefused, match="'second' has rows of them already, in users"):
         house.move()
     assert house.coins(MOVED) == 66
     assert house.core.home.read(unfinished_move) is None
@@ -240,11 +241,11 @@ def test_rows_that_differ_after_they_were_copied_are_not_deleted(house: House) -
     house.buys(MOVED)
     source, target = house.engines["first"], house.engines["second"]
     with _blowing({"first": source}, at=1), pytest.raises(Injected):
-        carry_slot(source, target, SLOT)
+        carry_slots(source, target, [SLOT])
     with target.begin() as connection:
         connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.slot == SLOT).values(frozen=True))
-    with pytest.raises(RowsDiffer, match=f"the slot {SLOT} has [0-9]+ rows of the table accounts"):
-        carry_slot(source, target, SLOT)
+    with pytest.raises(RowsDiffer, match=r"the slots have [0-9]+ rows in the table accounts"):
+        carry_slots(source, target, [SLOT])
     assert house.coins(MOVED) == 66
 
 
@@ -254,19 +255,21 @@ def test_readers_of_the_feed_see_moved_events_again_and_endpoints_do_not(house: 
     feed.place_events(house.core)
     all_of = feed.read_feed(house.core, None, limit=1000)
     tokens = [each.version for each in all_of.events if each.user_id == MOVED]
-    for name, engine in house.engines.items():
+    last = select(func.max(EVENTS.c.position)).where(EVENTS.c.slot == SLOT)
+    for engine in house.engines.values():
         with engine.begin() as connection:
-            for endpoint, behind in ((7, 0), (8, 1)):
-                planned = connection.execute(text("SELECT placed FROM event_feeds")).scalar_one() - behind
+            placed = connection.execute(text("SELECT placed FROM event_feeds")).scalar_one()
+            all_but_one = (connection.execute(last).scalar() or placed + 1) - 1
+            for endpoint, planned in ((7, placed), (8, placed - 1), (9, all_but_one)):
                 row = {"endpoint_id": endpoint, "planned": planned, "rests_until": None}
-                connection.execute(insert(POSITIONS).values(row)), name
+                connection.execute(insert(POSITIONS).values(row))
     house.move()
     again = feed.read_feed(house.core, all_of.cursor, limit=1000)
     assert [each.version for each in again.events] == tokens
     with house.engines["second"].connect() as connection:
         placed = connection.execute(text("SELECT placed FROM event_feeds")).scalar_one()
-        planned = dict(connection.execute(select(POSITIONS.c.endpoint_id, POSITIONS.c.planned)).all())
-    assert (planned[7], planned[8]) == (placed, placed - len(tokens) - 1)
+        found = dict(connection.execute(select(POSITIONS.c.endpoint_id, POSITIONS.c.planned)).all())
+    assert (found[7], found[8], found[9]) == (placed, placed - len(tokens) - 1, placed - 1)
 
 
 def test_a_claim_of_a_store_purchase_is_moved_by_its_own_slot_and_claimed_once_still(
