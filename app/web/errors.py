@@ -23,7 +23,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from app.domain.ledger import KeyConflict, LedgerError
 from app.problem_documents import CONTENT_TYPE, members_of
 from app.services.base.errors import DomainError, SlotsFrozen
-from app.services.base.slot_maps import SlotMapDiffers
+from app.services.base.slot_maps import SlotMapDiffers, database_of_error
 from app.web.answer_headers import PLAIN_FIELDS
 from app.web.request_log import RequestRecord, request_record
 
@@ -279,8 +279,9 @@ def _too_deep(_: RecursionError) -> Response:
 
 
 def _database(error: Exception) -> Response:
-    _log.error("database_unavailable", path=request.path, error=type(error).__name__, exc_info=error)
-    return problem("database_unavailable")
+    name = database_of_error(error)
+    _log.error("database_unavailable", path=request.path, database=name, error=type(error).__name__, exc_info=error)
+    return problem("database_unavailable", "" if name is None else f"The database {name!r} does not answer.")
 
 
 def _frozen(error: SlotsFrozen) -> Response:

@@ -22,7 +22,7 @@ from app.services.base.databases import SharedSlots
 from app.services.base.slot_maps import MAP_LOOK_SECONDS, SlotMapDiffers, SlotMaps, write_missing
 from tests.support import databases
 from tests.support.two_databases import HALF, by_hand
-from tests.support.web_client import order_body, test_settings, token
+from tests.support.web_client import BACKEND_KEY, order_body, test_settings, token
 from tests.support.world import CATALOGUE, World
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -77,6 +77,7 @@ def test_a_database_that_is_down_is_named_and_stops_only_its_own_users(serve: Se
     begun = time.monotonic()
     refused = order(client, HIGH)
     assert (refused.status_code, refused.get_json()["code"]) == (503, "database_unavailable")
+    assert refused.get_json()["detail"] == "The database 'second' does not answer."
     assert refused.headers["Retry-After"]
     assert time.monotonic() - begun < 2
     assert order(serve(), HIGH).status_code == 201, "with the same key, when it is back"
@@ -148,3 +149,14 @@ def test_a_user_whose_slot_is_being_moved_is_told_to_come_again(serve: Serve, wo
     assert order(client, HIGH).status_code == 201
     shared.take_over(MAP.numbers, set())
     assert order(client, LOW).status_code == 201, "with the same key"
+
+
+@pytest.mark.parametrize("path", ["ledger/trial-balance", "orders", "endpoints", "endpoints/game/deliveries"])
+def test_what_reads_all_databases_is_refused_by_name_while_one_is_down(serve: Serve, gone: Engine, path: str) -> None:
+    headers = {"Authorization": f"Bearer {BACKEND_KEY}", "Idempotency-Key": "key-1"}
+    endpoint = {"name": "game", "url": "https://game.test/tillbook"}
+    assert serve().post("/v1/endpoints", headers=headers, json=endpoint).status_code == 201
+    answer = serve(second=gone).get(f"/v1/{path}", headers=headers)
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "database_unavailable")
+    assert answer.get_json()["detail"] == "The database 'second' does not answer."
+    assert serve().get(f"/v1/{path}", headers=headers).status_code == 200

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, event, or_, select, text
+from sqlalchemy import Connection, Engine, ExceptionContext, event, or_, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -34,6 +34,7 @@ MAP_LOOK_SECONDS = 1.0
 """After so long every process that works knows that there is a newer map."""
 _ROW = "SELECT name, version, document FROM slot_map WHERE id = 1"
 _NO_TABLE = "42P01"
+_DATABASE = "tillbook_database"
 _log = structlog.get_logger(__name__)
 
 
@@ -112,6 +113,8 @@ class SlotMaps:
         self._is_current = True
         for name, engine in self.engines.items():
             event.listen(engine, "connect", partial(self._check_connection, name=name))
+            if len(self.engines) > 1:
+                event.listen(engine, "handle_error", partial(_name_database, name=name))
 
     @property
     def map(self) -> SlotMap:
@@ -189,6 +192,17 @@ class SlotMaps:
             with contextlib.suppress(Exception):
                 connection.close()
             raise
+
+
+def _name_database(context: ExceptionContext, *, name: str) -> None:
+    if context.sqlalchemy_exception is not None:
+        setattr(context.sqlalchemy_exception, _DATABASE, name)
+
+
+def database_of_error(error: BaseException) -> str | None:
+    """Which of several databases an error of SQLAlchemy's comes from; None where there is one, or it is not known."""
+    found = getattr(error, _DATABASE, None)
+    return None if found is None else str(found)
 
 
 def newest_kept(engines: Mapping[str, Engine]) -> KeptMap:

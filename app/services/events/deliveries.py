@@ -249,7 +249,8 @@ def list_deliveries(
     def stands(one: tuple[int, AnyRow]) -> int:
         return int(one[1].position) * len(places) + one[0]
 
-    found = [(number, row) for number, rows in core.guarded(newest).items() for row in rows]
+    # A database that is down is not left out: what is missing from the list would not be seen.
+    found = [(place.number, row) for place in places for row in newest(place)]
     found.sort(key=stands, reverse=True)
     shown = found[: most - 1]
     return [row for _, row in shown], stands(shown[-1]) if len(found) >= most else None
