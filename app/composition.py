@@ -69,7 +69,7 @@ class House:
 
 
 def map_is_current(house: House) -> bool:
-    """Whether the slots lie where this process believes. Cheap: it looks at most every 5 seconds."""
+    """Whether the slots lie where this process believes. Cheap: it looks at most every second."""
     return house.maps is None or house.maps.is_current()
 
 

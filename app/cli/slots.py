@@ -41,7 +41,7 @@ def slots() -> None:
 def move_slots(ranges: str, target: str, at_once: int, wait: float, resume: bool) -> None:
     """Move the slots of RANGES (`1024-1279,3000`) to another database while the service runs.
 
-    The users of the slots in hand are answered 503 meanwhile, for 10 seconds and as long as their rows are copied; all
+    The users of the slots in hand are answered 503 meanwhile, for 2 seconds and as long as their rows are copied; all
     others are served. Stopped anywhere, the same command goes on.
     """
     try:

@@ -105,7 +105,7 @@ def test_a_process_with_an_old_map_is_not_ready_and_does_nothing(
     with engine.begin() as connection:
         document = str(OTHER_MAP.document).replace("'", '"')
         connection.exec_driver_sql("UPDATE slot_map SET version = 2, document = ?", (document,))
-    assert order(client, LOW).status_code == 201, "it looks every five seconds"
+    assert order(client, LOW).status_code == 201, "it looks every second"
     clock[0] += MAP_LOOK_SECONDS
     answer = client.get("/health/ready")
     assert (answer.status_code, answer.get_json()["code"]) == (503, "slot_map_outdated")
