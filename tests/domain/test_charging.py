@@ -27,13 +27,21 @@ def attempts_of(refusal: Refusal, rules: ChargingRules, until: datetime = FAR, z
         now = again
 
 
-@pytest.mark.parametrize("refusal", list(Refusal))
+@pytest.mark.parametrize("refusal", [refusal for refusal in Refusal if refusal is not Refusal.NOT_NOW])
 def test_attempts_follow_the_table_of_the_reason(refusal: Refusal) -> None:
     found = attempts_of(refusal, ChargingRules(attempts=MOST_ATTEMPTS))
     assert [(moment.day - 10, moment.hour) for moment in found] == [
         (0, 9),
         *((days, 9) for days in RETRY_DAYS[refusal]),
     ]
+
+
+def test_what_is_called_not_now_is_tried_again_the_day_after_each_time_however_late_that_is() -> None:
+    found = attempts_of(Refusal.NOT_NOW, ChargingRules(attempts=4))
+    assert [(moment.day - 10, moment.hour) for moment in found] == [(0, 9), (1, 9), (2, 9), (3, 9)]
+    late = datetime(2026, 3, 20, 11, tzinfo=UTC)
+    again = next_attempt(DAY, Refusal.NOT_NOW, now=late, attempts=1, until=FAR, rules=ChargingRules(), zone=UTC)
+    assert again == datetime(2026, 3, 21, 9, tzinfo=UTC)
 
 
 def test_there_are_no_more_attempts_than_the_settings_allow_and_none_after_the_window() -> None:

@@ -5,6 +5,7 @@ The order of a charge, if there is one, is locked by then; the agreement is lock
 
 from __future__ import annotations
 
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,6 +36,8 @@ ENDED_BY_RULE = "rule"
 """Who ends an agreement whose period stays unpaid."""
 ENDED_AS_SECOND = "second"
 """Who ends an agreement that was signed while another one of the user about the same product was in force."""
+LATE_AFTER = timedelta(days=1)
+"""So long after the start of a period its first charge was late (no worker ran): further tries count from that one."""
 _CAUSES = {
     Kind.SIGNED: AgreementCause.SIGNED,
     Kind.PAST_DUE: AgreementCause.UNPAID,
@@ -247,7 +250,7 @@ def take_payment(tx: Tx, reported: ReportedFact, decision: Decision, locked: Loc
     if decision.payment in UNPAID_END and locked.order.status != OrderStatus.PAID:
         due = agreement_rows.find_period(tx, row, number)
         if due is not None and due.status == "due" and due.next_try_at is None:
-            period_refused(tx, row, due, reported.fact.refusal or Refusal.OTHER, locked.attempts)
+            period_refused(tx, row, due, reported.fact.refusal or Refusal.OTHER, locked.attempts, locked.order)
     return False
 
 
@@ -283,29 +286,38 @@ def period_paid(tx: Tx, row: AnyRow, number: int, locked: LockedPayment, fact: F
     settle_agreement(tx, row, moves, EventType.AGREEMENT_RENEWED, period)
 
 
-def period_refused(tx: Tx, row: AnyRow, period: AnyRow, refusal: Refusal, attempts: int) -> None:
-    """A charge of its due period ended unpaid: try again by the table, or see that it ends."""
-    rules, zone = tx.core.rules.charges, plans.zone_of(row)
+def period_refused(tx: Tx, row: AnyRow, period: AnyRow, refusal: Refusal, attempts: int, order: AnyRow) -> None:
+    """A charge of its due period, made by that order, ended unpaid: try again by the table, or see that it ends."""
+    rules, zone, is_early = tx.core.rules.charges, plans.zone_of(row), refusal is Refusal.NOT_NOW
+    is_late = order.created_at > period.starts_at + LATE_AFTER
+    begun_at = order.created_at if is_late else period.starts_at
     again = None
     if row.status in IN_FORCE:
         again = next_attempt(
-            due_day(period.starts_at, zone),
+            due_day(begun_at, zone),
             refusal,
             now=tx.now,
             attempts=attempts,
-            until=period.starts_at + plans.window_of(tx, row).after,
+            until=min(order.expires_at, period.ends_at) if is_early else begun_at + plans.window_of(tx, row).after,
             rules=rules,
             zone=zone,
         )
     status = "due" if again is not None else "unpaid"
-    period = agreement_rows.change_period(tx, period, {"refusal": refusal, "next_try_at": again, "status": status})
+    tried = {"refusal": refusal, "next_try_at": again, "status": status}
+    # What the provider calls too early or too late is announced anew where charges are announced.
+    period = agreement_rows.change_period(tx, period, {**tried, "announced_at": None} if is_early else tried)
     changes: dict[str, Any] = {"tries": 0}
     after = next_agreement_status(AgreementStatus(row.status), AgreementCause.UNPAID)
     if after is not None:
         changes["status"] = after
     # Who has paused it may resume it, whatever became of the charge that was under way.
-    if again is None and rules.when_unpaid is WhenUnpaid.END and row.status in CHARGEABLE and row.cancel_at is None:
+    is_given_up = again is None and row.status in CHARGEABLE and row.cancel_at is None
+    if is_given_up and is_early:
+        changes["next_period"] = period.number + 1  # no word of the payer: the consent stands, and has a next period
+    elif is_given_up and rules.when_unpaid is WhenUnpaid.END:
         changes |= {"cancel_at": tx.now, "cancel_by": ENDED_BY_RULE}
     if refusal is Refusal.AGREEMENT_GONE:
         changes["asked_at"] = row.created_at  # due to be asked about
-    settle_agreement(tx, row, changes, EventType.AGREEMENT_PAST_DUE, period)
+    row = settle_agreement(tx, row, changes, EventType.AGREEMENT_PAST_DUE, period)
+    if is_given_up and is_early:
+        plan_charge(tx, row)
