@@ -210,7 +210,9 @@ class DebitYears:
             ends = row.status == "ended"
             if booked.signed_at is not None and ends != (booked.ended_at is not None):
                 self._disagree(user, f"{booked.number} is {row.status}, and ended at the provider {booked.ended_at}")
-            if row.ended_by == "unpaid" and self.stage.last_refusals.get(booked.number) in (None, Refusal.NOT_NOW):
+            was_gone = row.cancel_at is not None and booked.ended_at is not None and booked.ended_at < row.cancel_at
+            last_refusal = self.stage.last_refusals.get(booked.number)
+            if row.ended_by == "unpaid" and not was_gone and last_refusal in (None, Refusal.NOT_NOW):
                 self._disagree(user, f"{booked.number} was given up, and its payer could pay at last")
         for fault in user.model.faults():
             self._disagree(user, fault)

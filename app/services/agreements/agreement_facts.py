@@ -55,7 +55,8 @@ def take_word(tx: Tx, reported: ReportedFact) -> Decision:
         return Decision(Outcome.NOT_OURS, Mismatch.UNKNOWN_NUMBER)  # of a family of which nobody here has it
     if row is None or strange is not None:
         return Decision(Outcome.PARKED, strange or Mismatch.UNKNOWN_NUMBER)
-    return Decision(Outcome.APPLIED if follow_word(tx, row, reported.fact) else Outcome.NOTED)
+    has_moved = follow_word(tx, row, reported.fact, is_answer=reported.road == "query")
+    return Decision(Outcome.APPLIED if has_moved else Outcome.NOTED)
 
 
 def _locked(tx: Tx, reported: ReportedFact) -> AnyRow | None:
@@ -90,11 +91,13 @@ def _strange(reported: ReportedFact, row: AnyRow | None) -> Mismatch | None:
     return foreign(fact.account, fact.live, reported.account.provider.account, live)
 
 
-def follow_word(tx: Tx, row: AnyRow, fact: Fact) -> bool:
-    """Bring a locked agreement to where that word of its provider takes it; whether that changed anything."""
+def follow_word(tx: Tx, row: AnyRow, fact: Fact, *, is_answer: bool = False) -> bool:
+    """Bring a locked agreement to where that word of its provider takes it; whether that changed anything. `is_answer`:
+    the provider says so, asked now."""
     has_ended = row.status == AgreementStatus.ENDED
     cause = _CAUSES.get(fact.kind)
-    if not is_later_word(fact.at, row.told_at, has_ended=has_ended, says_ended=fact.kind is Kind.ENDED):
+    is_later = is_later_word(fact.at, row.told_at, has_ended=has_ended, says_ended=fact.kind is Kind.ENDED)
+    if not is_later and not (is_answer and _is_taken_back(row, fact)):
         return False
     if cause is None:  # being signed
         return _named(tx, row, fact) is not row
@@ -125,6 +128,12 @@ def follow_word(tx: Tx, row: AnyRow, fact: Fact) -> bool:
         newest = agreement_rows.periods_before(tx, row, row.next_period, 1)
         agreement_events.tell_agreement(tx, EventType.AGREEMENT_PAST_DUE, changed, *newest)
     return True
+
+
+def _is_taken_back(row: AnyRow, fact: Fact) -> bool:
+    """Whether a share in force was taken back since it came into force. The store may have said later that it stands,
+    since it did not know yet: what it answers now counts."""
+    return fact.shared and fact.kind is Kind.ENDED and row.status in IN_FORCE and bool(fact.at > row.signed_at)
 
 
 def _tell_free_time(tx: Tx, before: AnyRow, row: AnyRow, fact: Fact) -> AnyRow:

@@ -175,6 +175,17 @@ class Purchases:
         shared.renewal = {"autoRenewStatus": 0}
         return self._changed(shared)
 
+    def share_again(self, environment: Environment, number: str) -> Purchase:
+        """What was shared no more is shared again, before the end of its period: the member has the same transaction,
+        signed anew without its revocation."""
+        shared = self.find(environment, number)
+        if shared.status != REVOKED or shared.payload["expiresDate"] <= self.milliseconds():
+            raise NotPossible("only what is shared no more, and has not ended, is shared again")
+        for name in ("revocationDate", "revocationReason", "revocationType"):
+            del shared.payload[name]
+        shared.status, shared.renewal = ACTIVE, {"autoRenewStatus": 1}
+        return self._changed(shared)
+
     def restore(self, environment: Environment, number: str) -> Purchase:
         """What is not consumed comes again on another device: another transaction of the same purchase."""
         known = self.find(environment, number)
