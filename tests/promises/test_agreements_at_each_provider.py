@@ -5,8 +5,9 @@ One Tillbook for each product of each provider. Its users take one way each, so 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +22,8 @@ from app.providers.testing.doubles import MemoryKeys, WsgiClient
 from app.providers.tools import Tools
 from app.services.accounts.catalog import import_products, parse_catalogue
 from app.services.agreements import agreement_rows
+from app.services.base.context import Tx
+from app.services.base.leases import LeaseQueue
 from app.services.calls import agreement_queries, payment_closing, payment_queries
 from plugins.alipay import plugin as alipay
 from plugins.alipay import simulator as alipay_simulator
@@ -111,9 +114,13 @@ class Shop:
             self.world.clock.advance(86_400)
             for _ in range(3):
                 for queue, work in WORK.items():
-                    for number in core.rows_everywhere(lambda tx, queue=queue: queue.numbers(tx, tx.now, 100)):
+                    for number in core.rows_everywhere(partial(_due, queue=queue)):
                         work(core, number)
             self.payers.deliver()
+
+
+def _due(tx: Tx, queue: LeaseQueue) -> Sequence[int]:
+    return queue.numbers(tx, tx.now, 100)
 
 
 def _alipay(settings: Mapping[str, str], world: World, send: Any) -> tuple[Any, dict[str, Any], Payers]:

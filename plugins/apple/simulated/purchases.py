@@ -13,6 +13,8 @@ from plugins.apple.transactions import CONSUMABLE, SUBSCRIPTION, WHOLE
 
 ACTIVE, EXPIRED, BILLING_RETRY, GRACE_PERIOD, REVOKED = 1, 2, 3, 4, 5
 PERIOD = timedelta(days=30)
+USUAL_PRICE = 6000
+"""Of one piece or one period, in thousandths of CNY."""
 _OF_A_REFUND = ("revocationDate", "revocationReason", "revocationType", "revocationPercentage")
 _FIRST_ID = {"Production": 300_000_000_000_001, "Sandbox": 2_000_000_000_000_001}
 
@@ -96,7 +98,7 @@ class Purchases:
             "transactionReason": "PURCHASE",
             "storefront": "CHN",
             "storefrontId": "143465",
-            "price": 6000 * quantity,
+            "price": USUAL_PRICE * quantity,
             "currency": "CNY",
             "appTransactionId": customer,
         } | more
@@ -119,7 +121,9 @@ class Purchases:
             "purchaseDate": self.milliseconds(),
             "transactionReason": "RENEWAL",
         }
-        for name in ("offerDiscountType", *_OF_A_REFUND):
+        if "offerType" in payload and "price" in payload:  # what was tried, or cheaper, costs the usual price now
+            payload["price"] = USUAL_PRICE * payload["quantity"]
+        for name in ("offerType", "offerDiscountType", *_OF_A_REFUND):
             payload.pop(name, None)
         renewed = Purchase(payload, last.customer)
         self._start_period(renewed)
