@@ -21,6 +21,9 @@ RETRY_DAYS: Mapping[Refusal, tuple[int, ...]] = {
 }
 """So many days after the day on which a period was due a charge is attempted again, by the reason of the refusal. A
 refusal that says no more than «not now» says nothing of the payer: these days count from the refusal."""
+DAYTIME = timedelta(hours=12)
+"""So long after the hour of charges a charge may still be made on that day: there are providers that take none at
+night."""
 NOTICE_MARGIN = timedelta(hours=1)
 """So much earlier than it must be told a charge is announced."""
 
@@ -64,6 +67,16 @@ class ChargingRules:
 def announcement_moment(charge_at: datetime, notice: timedelta) -> datetime:
     """When the payer is told of a charge, where the provider wants that so long before."""
     return charge_at - notice - NOTICE_MARGIN
+
+
+def announced_charge(told_at: datetime, notice: timedelta, rules: ChargingRules, zone: tzinfo) -> datetime:
+    """When a charge can be made at the earliest of which the payer was told at that moment: by day."""
+    earliest = told_at + notice
+    day = earliest.astimezone(zone).date()
+    begins = charge_moment(day, rules.hour, zone)
+    if earliest > begins + DAYTIME:
+        return charge_moment(day + timedelta(days=1), rules.hour, zone)
+    return max(earliest, begins)
 
 
 def next_attempt(

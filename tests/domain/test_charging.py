@@ -7,7 +7,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.domain.charging import MOST_ATTEMPTS, RETRY_DAYS, ChargingRules, announcement_moment, next_attempt
+from app.domain.charging import (
+    MOST_ATTEMPTS,
+    RETRY_DAYS,
+    ChargingRules,
+    announced_charge,
+    announcement_moment,
+    next_attempt,
+)
 from app.domain.facts import Refusal
 
 DAY = date(2026, 3, 10)
@@ -63,3 +70,14 @@ def test_hours_are_those_of_the_users_zone() -> None:
 def test_a_charge_is_announced_some_time_before_it_must_be() -> None:
     moment = datetime(2026, 3, 10, 9, tzinfo=UTC)
     assert announcement_moment(moment, timedelta(hours=24)) == datetime(2026, 3, 9, 8, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("told_hour", "charged"),
+    [(3, (3, 9)), (8, (3, 9)), (14, (3, 14)), (21, (3, 21)), (22, (4, 9))],
+)
+def test_an_announced_charge_is_made_by_day_when_its_notice_is_over(told_hour: int, charged: tuple[int, int]) -> None:
+    zone = ZoneInfo("Asia/Shanghai")
+    told_at = datetime(2026, 3, 1, told_hour, tzinfo=zone)
+    found = announced_charge(told_at, timedelta(days=2), ChargingRules(), zone).astimezone(zone)
+    assert (found.day, found.hour) == charged

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.domain.agreements import CHARGEABLE
-from app.domain.charging import announcement_moment
+from app.domain.charging import announced_charge, announcement_moment
 from app.domain.event_types import EventType
 from app.domain.facts import Refusal
 from app.domain.periods import charge_moment
@@ -111,7 +111,7 @@ def _of_unpaid_order(tx: Tx, row: AnyRow, period: AnyRow, order: AnyRow, newest:
     if window.notice:
         if not _is_announced(period, window, max(try_at, tx.now)):
             return ChargeStep(row, announce=period)
-        try_at = max(try_at, period.announced_at + window.notice)
+        try_at = max(try_at, _announced_charge(tx, row, period, window))
     if try_at > tx.now:
         return ChargeStep(row, again_at=try_at)
     later = _unless_too_many(tx, row)
@@ -159,7 +159,7 @@ def _of_new_order(tx: Tx, row: AnyRow, period: AnyRow | None) -> ChargeStep:
         if period is None or not _is_announced(period, window, tx.now):
             row = _with_next_plan(tx, row)  # what is announced is what is charged
             return ChargeStep(row, announce=period or _add_period(tx, row))
-        charge_at = max(charge_at, period.announced_at + window.notice)
+        charge_at = max(charge_at, _announced_charge(tx, row, period, window))
     if charge_at > tx.now:
         return ChargeStep(row, again_at=charge_at)
     later = _unless_too_many(tx, row)
@@ -181,6 +181,10 @@ def _is_announced(period: AnyRow, window: ChargeWindow, at: datetime) -> bool:
     more."""
     told_at: datetime | None = period.announced_at
     return told_at is not None and at <= told_at + window.notice + window.after
+
+
+def _announced_charge(tx: Tx, row: AnyRow, period: AnyRow, window: ChargeWindow) -> datetime:
+    return announced_charge(period.announced_at, window.notice, tx.core.rules.charges, plans.zone_of(row))
 
 
 def _add_period(tx: Tx, row: AnyRow) -> AnyRow:

@@ -73,7 +73,7 @@ def test_six_days_without_a_worker_around_a_charge_end_no_consent_and_charge_onc
     if dies == "before the charge":
         _no_worker(house)
     else:
-        house.later(days=2)
+        house.at(DUE + NOTICE)
         assert [each.status for each in house.payments(number)] == ["failed"]
         _no_worker(house)
     _run(house, 8)
