@@ -36,6 +36,8 @@ ENDED_BY_RULE = "rule"
 """Who ends an agreement whose period stays unpaid."""
 ENDED_AS_SECOND = "second"
 """Who ends an agreement that was signed while another one of the user about the same product was in force."""
+REPLACED_BY = "agreement:"
+"""Who ends an agreement in whose place another one was signed: this, and the number of that one."""
 LATE_AFTER = timedelta(days=1)
 """So long after the start of a period its first charge was late (no worker ran): further tries count from that one."""
 _CAUSES = {
@@ -239,7 +241,7 @@ def _end_replaced(tx: Tx, row: AnyRow) -> AnyRow | None:
     if replaced is None or replaced.status not in IN_FORCE:
         return None
     if replaced.cancel_at is None or replaced.cancel_at > tx.now:
-        settle_agreement(tx, replaced, {"cancel_at": tx.now, "cancel_by": f"agreement:{row.id}", "tries": 0}, None)
+        settle_agreement(tx, replaced, {"cancel_at": tx.now, "cancel_by": f"{REPLACED_BY}{row.id}", "tries": 0}, None)
     return replaced
 
 
