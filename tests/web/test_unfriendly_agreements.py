@@ -37,7 +37,7 @@ def _wanted(**changes: Any) -> dict[str, Any]:
 
 
 def _at_once(http: FlaskClient, *asked: tuple[str, Any, str | None], user: str = "alice") -> list[Any]:
-    """The same user asks from several devices at one moment."""
+    """What several devices of one user are answered that ask at the same moment."""
 
     def ask(one: tuple[str, Any, str | None]) -> Any:
         path, body, key = one
@@ -171,7 +171,7 @@ def test_a_change_of_plan_is_taken_back_though_the_old_one_is_dearer_by_now(
 def test_an_agreement_that_is_ended_for_another_one_is_not_resumed(
     house: AgreementHouse, alice: ApiClient, backend: ApiClient
 ) -> None:
-    """Also where its user cancels it beside: what ends it stays known."""
+    """What ends it stays known, also where its user cancels it beside."""
     first, second = house.sign(key="one"), house.sign(key="two", zone="Asia/Tokyo")
     house.debit.is_down = True
     for number in (first, second):
