@@ -219,7 +219,8 @@ def _signed(tx: Tx, row: AnyRow, fact: Fact, changes: dict[str, Any]) -> None:
         begins_at = plans.beginning(fact.at, replaced, is_paid=row.first_payment_id is not None)
         changes |= {"anchor_at": begins_at, "anchor_number": row.next_period}
     other = agreement_rows.in_force_of(tx, row.slot, row.user_id, row.sku, row.environment, but=row.id)
-    if other is not None and other.id != row.replaces_id:
+    is_second = other is not None and other.id != row.replaces_id
+    if is_second or _has_lost_its_place(tx, row):
         changes |= {"cancel_at": tx.now, "cancel_by": ENDED_AS_SECOND}
         settle_agreement(tx, row, changes, EventType.AGREEMENT_SIGNED)
         return
@@ -243,6 +244,16 @@ def _end_replaced(tx: Tx, row: AnyRow) -> AnyRow | None:
     if replaced.cancel_at is None or replaced.cancel_at > tx.now:
         settle_agreement(tx, replaced, {"cancel_at": tx.now, "cancel_by": f"{REPLACED_BY}{row.id}", "tries": 0}, None)
     return replaced
+
+
+def _has_lost_its_place(tx: Tx, row: AnyRow) -> bool:
+    """Whether another agreement was signed before in the place of the one that this was to replace, and is in force:
+    whoever changes a plan twice, on two devices, pays for one."""
+    replaced = None if row.replaces_id is None else agreement_rows.find_agreement(tx, row.replaces_id)
+    if replaced is None or not replaced.cancel_by.startswith(REPLACED_BY):
+        return False
+    other = agreement_rows.known_agreement(tx, int(replaced.cancel_by.removeprefix(REPLACED_BY)))
+    return other.id != row.id and other.status in IN_FORCE
 
 
 # --- what a payment of one of its orders came to ---
