@@ -31,6 +31,7 @@ class Trouble:
         self._chance = chance
         self.is_over = False
         self._down_hours, self._spoilt_hours = 0, 0
+        self._behind_for = timedelta(0)
         self._webhooks_too = False
         self.lag = LAG
 
@@ -64,13 +65,16 @@ class Trouble:
             self._down_hours = self._chance.randrange(5, 72) if self._chance.random() < 0.85 else LONG_DOWN_HOURS
             # Providers try for a day at the most to tell us.
             self._webhooks_too = self._down_hours < SILENT_HOURS and self._chance.random() < 0.7
-            self.lag = LAG + timedelta(hours=self._down_hours)
+            self.lag += timedelta(hours=self._down_hours)
+            self._behind_for = LAG
 
     def next_hours(self, hours: int) -> tuple[bool, bool]:
         """Whether the worker runs in these hours, and whether notifications are taken."""
         if self._down_hours > 0:
             self._down_hours -= hours
             return False, not self._webhooks_too
-        # What a time without a worker left behind is made up for within the usual time.
-        self.lag = max(LAG, self.lag - timedelta(hours=hours))
+        # What a time without a worker left behind is made up for within the usual time, and not sooner.
+        self._behind_for -= timedelta(hours=hours)
+        if self._behind_for <= timedelta(0):
+            self.lag = LAG
         return True, True
