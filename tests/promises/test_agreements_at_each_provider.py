@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from app.providers.facts import Message, Reply
 from app.providers.registry import ProviderAccount
@@ -28,7 +28,7 @@ from app.services.calls import agreement_queries, payment_closing, payment_queri
 from plugins.alipay import plugin as alipay
 from plugins.alipay import simulator as alipay_simulator
 from plugins.alipay.debits import AlipayDebits
-from plugins.alipay.simulated.keys import demo_keys
+from plugins.alipay.simulated.keys import DemoKeys, demo_keys
 from plugins.wechat import plugin as wechat
 from plugins.wechat.agreements import CONTRACT_WAYS
 from plugins.wechat.simulated.keys import SimulatorConfig, generate_config
@@ -119,12 +119,17 @@ class Shop:
             self.payers.deliver()
 
 
+@cache
+def alipay_keys() -> DemoKeys:
+    return demo_keys()
+
+
 def _due(tx: Tx, queue: LeaseQueue) -> Sequence[int]:
     return queue.numbers(tx, tx.now, 100)
 
 
 def _alipay(settings: Mapping[str, str], world: World, send: Any) -> tuple[Any, dict[str, Any], Payers]:
-    keys = demo_keys()
+    keys = alipay_keys()
     config = alipay_simulator.SimulatorConfig(
         keys=keys,
         base_url=URL,
@@ -254,10 +259,9 @@ def _carry_out(shop: Shop) -> None:
     """Where charges are accepted first: nothing is paid before the provider says so."""
     if not shop.payers.accepts_first:
         return
-    for user in shop.numbers:
-        for payment in shop.payments(user):
-            if payment["status"] == "pending":
-                shop.payers.decide(payment["number"])
+    accepted = text("/* sweep: audit */ SELECT id FROM payments WHERE status = 'pending'")
+    for number in shop.world.core.rows_everywhere(lambda tx: tx.execute(accepted).scalars().all()):
+        shop.payers.decide(str(number))
     shop.payers.deliver()
 
 

@@ -59,6 +59,8 @@ class DebitProvider:
     """When a charge of each agreement was announced last."""
     is_strict: bool = False
     """A charge is refused (`not_now`) that was not announced, or not for this day."""
+    never_closes: bool = False
+    """What is pending stays so, whatever we ask for."""
     announcements_lost: int = 0
     """So many answers to the next announcements are lost, after the payer was told."""
     account: str = MERCHANT
@@ -163,7 +165,7 @@ class DebitProvider:
         trade = self.trades.get(ref.ours or "")
         if trade is None:
             return ()
-        if trade.status is Kind.PENDING:
+        if trade.status is Kind.PENDING and not self.never_closes:
             trade.status, trade.at = Kind.CLOSED, self.clock.now()
         return (self._of_trade(trade),)
 

@@ -104,8 +104,11 @@ def _of_unpaid_order(tx: Tx, row: AnyRow, period: AnyRow, order: AnyRow, newest:
         agreement_rows.change_period(tx, period, {"status": "unpaid", "next_try_at": None})
         agreement_requests.begin_again(tx, row)
         return ChargeStep()
-    if period.next_try_at is None:  # closed on our own word: its time was over, and nobody has refused it
-        agreement_facts.period_refused(tx, row, period, Refusal.NOT_NOW, newest.attempt, order)
+    if period.next_try_at is None:  # closed on our own word: no fact has said so
+        # Of what its provider knows nothing, nobody has refused anything. What was given up may still be paid there.
+        is_unknown = newest.problem == payment_rows.LAPSED_PROBLEM
+        why = Refusal.NOT_NOW if is_unknown else Refusal.OTHER
+        agreement_facts.period_refused(tx, row, period, why, newest.attempt, order)
         return ChargeStep()
     try_at, window = period.next_try_at, plans.window_of(tx, row)
     if window.notice:

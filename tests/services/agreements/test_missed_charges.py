@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.domain.facts import Refusal
+from app.services.payments.payment_rows import GIVEN_UP_PROBLEM
 from tests.support.agreement_house import AgreementHouse, agreement_house
 from tests.support.world import World
 
@@ -103,6 +104,23 @@ def test_a_charge_that_no_worker_sent_in_its_time_is_made_under_a_further_number
     _run(house, 3)
     _is_paid_once(house, number)
     assert [each.status for each in house.payments(number)] == ["closed", "paid"]
+
+
+def test_a_charge_that_its_provider_never_ends_is_not_made_a_second_time(announcing: AgreementHouse) -> None:
+    """It was given up after a week, and may still be paid there."""
+    house = announcing
+    house.debit.never_closes = True
+    number = house.signed()
+    house.work()
+    house.debit.script.append("pending")
+    house.at(DUE + NOTICE)
+    (payment,) = house.payments(number)
+    for _ in range(60):
+        house.world.clock.advance(12 * 3600)
+        house.settle_payments(payment.id)
+        house.work()
+    assert [(each.status, each.problem) for each in house.payments(number, 0)] == [("closed", GIVEN_UP_PROBLEM)]
+    assert len(house.debit.trades) == 1
 
 
 def test_a_provider_that_always_says_not_now_is_asked_a_few_times_and_again_for_the_next_period(
