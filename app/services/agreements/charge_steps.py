@@ -99,16 +99,7 @@ def _of_open_order(tx: Tx, row: AnyRow, period: AnyRow | None, order: AnyRow) ->
 
 def _of_unpaid_order(tx: Tx, row: AnyRow, period: AnyRow, order: AnyRow, newest: AnyRow) -> ChargeStep:
     """All attempts have ended unpaid: another one, when it is time for that."""
-    if order.status != OrderStatus.OPEN or order.expires_at <= tx.now:
-        # Nobody made the try that was due (no worker ran): no refusal, so the consent stands.
-        agreement_rows.change_period(tx, period, {"status": "unpaid", "next_try_at": None})
-        agreement_requests.begin_again(tx, row)
-        return ChargeStep()
-    if period.next_try_at is None:  # closed on our own word: no fact has said so
-        # Of what its provider knows nothing, nobody has refused anything. What was given up may still be paid there.
-        is_unknown = newest.problem == payment_rows.LAPSED_PROBLEM
-        why = Refusal.NOT_NOW if is_unknown else Refusal.OTHER
-        agreement_facts.period_refused(tx, row, period, why, newest.attempt, order)
+    if _is_settled_without_a_word(tx, row, period, order, newest):
         return ChargeStep()
     try_at, window = period.next_try_at, plans.window_of(tx, row)
     if window.notice:
@@ -126,6 +117,23 @@ def _of_unpaid_order(tx: Tx, row: AnyRow, period: AnyRow, order: AnyRow, newest:
     charge_rows.write(tx, None, payment)
     agreement_rows.change_period(tx, period, {"next_try_at": None})
     return ChargeStep(row, charge=payment)
+
+
+def _is_settled_without_a_word(tx: Tx, row: AnyRow, period: AnyRow, order: AnyRow, newest: AnyRow) -> bool:
+    """Decide about a period whose newest charge we closed on our own word, or whose next try nobody made in time (no
+    worker ran): nobody has refused anything, so the consent stands. What was given up may still be paid at its
+    provider, and counts as refused. False where there is a try to make."""
+    is_planned = period.next_try_at is not None
+    if not is_planned and newest.problem != payment_rows.LAPSED_PROBLEM:
+        agreement_facts.period_refused(tx, row, period, Refusal.OTHER, newest.attempt, order)
+    elif order.status != OrderStatus.OPEN or order.expires_at <= tx.now:
+        agreement_rows.change_period(tx, period, {"status": "unpaid", "next_try_at": None})
+        agreement_requests.begin_again(tx, row)
+    elif not is_planned:
+        agreement_facts.period_refused(tx, row, period, Refusal.NOT_NOW, newest.attempt, order)
+    else:
+        return False
+    return True
 
 
 def _end_of_payment(tx: Tx, period: AnyRow, window: ChargeWindow) -> datetime:

@@ -106,7 +106,10 @@ def test_a_charge_that_no_worker_sent_in_its_time_is_made_under_a_further_number
     assert [each.status for each in house.payments(number)] == ["closed", "paid"]
 
 
-def test_a_charge_that_its_provider_never_ends_is_not_made_a_second_time(announcing: AgreementHouse) -> None:
+@pytest.mark.parametrize("dead", [timedelta(0), timedelta(days=25)])
+def test_a_charge_that_its_provider_never_ends_is_not_made_a_second_time(
+    announcing: AgreementHouse, dead: timedelta
+) -> None:
     """It was given up after a week, and may still be paid there."""
     house = announcing
     house.debit.never_closes = True
@@ -115,6 +118,7 @@ def test_a_charge_that_its_provider_never_ends_is_not_made_a_second_time(announc
     house.debit.script.append("pending")
     house.at(DUE + NOTICE)
     (payment,) = house.payments(number)
+    _no_worker(house, dead)
     for _ in range(60):
         house.world.clock.advance(12 * 3600)
         house.settle_payments(payment.id)
