@@ -124,7 +124,7 @@ def test_a_published_answer_about_a_contract_is_read() -> None:
     ids=["as first published", "with the template", "with its end"],
 )
 def test_a_published_callback_of_a_contract_is_read_in_each_of_its_forms(more: dict[str, str]) -> None:
-    """The sample of the official page, as public projects carry it (2015 to 2025): no appid, and no template at first."""
+    """The sample of the official page, as public projects carry it (2015 to 2025): no appid, at first no template."""
     fields = {
         "return_code": "SUCCESS",
         "result_code": "SUCCESS",
