@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol, cast
@@ -327,33 +328,29 @@ def _run(connection: Connection | WholeConnection, sent: Sequence[Sent]) -> None
     cursors = []
     for part in sent:
         cursors.append(kept.pop(part.text, None) or _raw_cursor(driver))
+    together = len(sent) > 1 and isinstance(driver, psycopg.Connection)
     try:
-        if len(sent) > 1 and isinstance(driver, psycopg.Connection):
-            with driver.pipeline():
-                for part, cursor in zip(sent, cursors, strict=True):
-                    cursor.execute(part.text.sql, part.values)
-            for part, cursor in zip(sent, cursors, strict=True):
-                _take(part, cursor)
-        else:
+        with driver.pipeline() if together else nullcontext():
             for part, cursor in zip(sent, cursors, strict=True):
                 cursor.execute(part.text.sql, part.values)
-                _take(part, cursor)
+        for part, cursor in zip(sent, cursors, strict=True):
+            _take(part, cursor)
+            if len(part.rows) <= KEPT_ROWS:
+                kept[part.text] = cursor
     except connection.dialect.loaded_dbapi.Error as error:
         raise _translated(connection, sent[0].text.sql, error) from error
-    for part, cursor in zip(sent, cursors, strict=True):
-        if len(part.rows) <= KEPT_ROWS:
-            kept[part.text] = cursor
 
 
 def _raw_cursor(driver: Any) -> Any:
     """A cursor for texts with `$1`, of the class that the connection has for its cursors."""
     if not isinstance(driver, psycopg.Connection):
         return driver.cursor()
-    return _raw_class(driver.cursor_factory)(driver)
+    factory: Any = driver.cursor_factory
+    return _raw_class(factory)(driver)
 
 
 @cache
-def _raw_class(factory: type) -> Any:
+def _raw_class(factory: Any) -> Any:
     return type("RawCursor", (RawCursorMixin, factory), {})
 
 
