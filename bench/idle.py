@@ -114,7 +114,7 @@ def look_plan(url: str, worker: Worker, dialect: Dialect) -> list[str]:
     """How the server runs the statement that asks once a second which kinds of work are due."""
     with psycopg.connect(_plain(url)) as connection:
         sent = worker.look.sent(dialect, {"now": datetime.now(UTC)})[0]
-        rows = connection.execute(f"EXPLAIN (ANALYZE, BUFFERS) {sent.text.sql}", sent.values)
+        rows = psycopg.RawCursor(connection).execute(f"EXPLAIN (ANALYZE, BUFFERS) {sent.text.sql}", sent.values)
         return [row[0] for row in rows]
 
 

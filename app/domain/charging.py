@@ -15,11 +15,15 @@ MOST_ATTEMPTS = 10
 RETRY_DAYS: Mapping[Refusal, tuple[int, ...]] = {
     Refusal.NO_MONEY: (1, 2, 3, 5, 7),
     Refusal.OVER_LIMIT: (1, 2, 3, 5, 7),
-    Refusal.NOT_NOW: (1, 2, 3, 4, 5),
+    Refusal.NOT_NOW: (1,),
     Refusal.AGREEMENT_GONE: (),
     Refusal.OTHER: (1, 3, 5),
 }
-"""So many days after the day on which a period was due a charge is attempted again, by the reason of the refusal."""
+"""So many days after the day on which a period was due a charge is attempted again, by the reason of the refusal. A
+refusal that says no more than «not now» says nothing of the payer: these days count from the refusal."""
+DAYTIME = timedelta(hours=12)
+"""So long after the hour of charges a charge may still be made on that day: there are providers that take none at
+night."""
 NOTICE_MARGIN = timedelta(hours=1)
 """So much earlier than it must be told a charge is announced."""
 
@@ -65,6 +69,16 @@ def announcement_moment(charge_at: datetime, notice: timedelta) -> datetime:
     return charge_at - notice - NOTICE_MARGIN
 
 
+def announced_charge(told_at: datetime, notice: timedelta, rules: ChargingRules, zone: tzinfo) -> datetime:
+    """When a charge can be made at the earliest of which the payer was told at that moment: by day."""
+    earliest = told_at + notice
+    day = earliest.astimezone(zone).date()
+    begins = charge_moment(day, rules.hour, zone)
+    if earliest > begins + DAYTIME:
+        return charge_moment(day + timedelta(days=1), rules.hour, zone)
+    return max(earliest, begins)
+
+
 def next_attempt(
     day: date,
     refusal: Refusal,
@@ -79,5 +93,7 @@ def next_attempt(
     refused now; None: never. `until` is when attempts make no sense any more."""
     if attempts >= min(rules.attempts, MOST_ATTEMPTS):
         return None
+    if refusal is Refusal.NOT_NOW:
+        day = now.astimezone(zone).date()
     moments = (charge_moment(day + timedelta(days=days), rules.hour, zone) for days in RETRY_DAYS[refusal])
     return next((moment for moment in moments if now < moment <= until), None)

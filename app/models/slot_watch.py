@@ -86,11 +86,10 @@ def watch_engine(engine: Engine) -> None:
     event.listen(engine, "before_cursor_execute", _before)
 
 
-def report(connection: Connection, sql: str, names: Sequence[str], values: Sequence[Any] | Mapping[str, Any]) -> None:
+def report(connection: Connection, sql: str, values: Mapping[str, Any]) -> None:
     """A statement that is about to run on the driver's own cursor."""
     if getattr(connection.dialect, "watches_slots", False):
-        pairs = values.items() if isinstance(values, Mapping) else zip(names, values, strict=True)
-        check(connection, sql, [dict(pairs)])
+        check(connection, sql, [values])
 
 
 @dataclass(frozen=True, slots=True)

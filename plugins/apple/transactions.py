@@ -277,15 +277,21 @@ def _unused_share(old: Transaction, replaced_at: int | None) -> int | None:
 
 
 def signed(transaction: Transaction, raw: Mapping[str, Any]) -> Fact:
-    """The subscription is in force until the end of this transaction's period."""
-    return _fact(Kind.SIGNED, transaction, raw)
+    """The subscription is in force until the end of this transaction's period.
+
+    What is shared may be taken back and shared again under one transaction. Nothing in that says when, but Apple signs
+    it anew: such a word is of the moment at which it was signed.
+    """
+    return _fact(Kind.SIGNED, transaction, raw, at=moment(transaction.signed_date) if transaction.is_shared else None)
 
 
 def ended(transaction: Transaction, raw: Mapping[str, Any], cause: str) -> Fact:
     """The subscription is over: at its period's end, or before it when it was revoked."""
     ends = [ms for ms in (transaction.expires_date, transaction.revocation_date) if ms is not None]
     at = moment(min(ends)) if ends else moment(transaction.signed_date)
-    return _fact(Kind.ENDED, transaction, raw, at=at, cause=cause)
+    fact = _fact(Kind.ENDED, transaction, raw, at=at, cause=cause)
+    is_dated = transaction.is_shared and transaction.revocation_date is not None
+    return replace(fact, occurrence=str(transaction.revocation_date)) if is_dated else fact
 
 
 def about_refund(

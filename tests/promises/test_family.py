@@ -63,6 +63,11 @@ class Family:
         if is_told:
             self.tell("REVOKE", "", shared)
 
+    def share_again(self, shared: Purchase, *, is_told: bool = True) -> None:
+        self.purchases.share_again("Sandbox", shared.id)
+        if is_told:
+            self.tell("SUBSCRIBED", "RESUBSCRIBE", shared)
+
     def proof(self, shared: Purchase) -> bytes:
         return json.dumps({"signed_transactions": [self.notifications.signed_transaction(shared)]}).encode()
 
@@ -162,6 +167,63 @@ def test_a_revocation_ends_it_at_once_and_for_good(family: Family) -> None:
     family.tell("REVOKE", "", shared)
     assert (family.active(), set(family.active("alice"))) == ({}, {"vip"})
     family.assert_nobody_was_paid()
+
+
+@pytest.mark.parametrize("road", ["notification", "receipt"])
+def test_what_is_shared_again_in_one_period_is_active_again_and_may_be_revoked_once_more(
+    family: Family, road: str
+) -> None:
+    shared = family.share()
+    old = family.proof(shared)
+    family.hand_in(old)
+    for _ in range(2):
+        family.later(DAY)
+        family.revoke(shared, is_told=road == "notification")
+        if road == "receipt":
+            assert family.hand_in(family.proof(shared)) == ("ended", True)
+        assert family.active() == {}
+        family.later(timedelta(hours=2))
+        assert family.hand_in(old) == ("ended", True), "an old proof does not know"
+        family.share_again(shared, is_told=road == "notification")
+        if road == "receipt":
+            assert (family.hand_in(family.proof(shared)), family.active()) == (("entitled", True), {"vip": family.end})
+        assert family.active() == {"vip": family.end}
+        assert family.hand_in(old) == ("entitled", True), "the store, asked now, says so"
+    family.revoke(shared, is_told=False)
+    family.later(DAY + timedelta(minutes=1))
+    assert (family.active(), set(family.active("alice"))) == ({}, {"vip"})
+    told = family.rows("SELECT type FROM events WHERE user_id = 'bob' AND type LIKE 'agreement%' ORDER BY version")
+    assert told == ["agreement.signed", "agreement.ended"] * 3
+    family.assert_nobody_was_paid()
+
+
+def test_a_revocation_of_before_a_stale_answer_ends_the_share_when_the_store_is_asked_again(family: Family) -> None:
+    shared = family.share()
+    family.hand_in(family.proof(shared))
+    family.later(DAY + timedelta(minutes=1))
+    assert family.active() == {"vip": family.end}, "the store was asked, and said so"
+    family.revoke(shared, is_told=False)
+    shared.payload["revocationDate"] -= 30_000
+    family.tell("REVOKE", "", shared)
+    family.later(DAY + timedelta(minutes=1))
+    assert family.active() == {}
+
+
+def test_words_of_a_share_that_come_in_another_order_leave_the_newest(family: Family) -> None:
+    shared = family.share()
+    family.hand_in(family.proof(shared))
+    family.later(DAY)
+    family.revoke(shared, is_told=False)
+    family.shop.store.faults.set(delay=7200.0)
+    family.tell("REVOKE", "", shared)
+    family.shop.store.faults.set(delay=0.0)
+    family.later(timedelta(hours=1))
+    family.share_again(shared)
+    assert family.active() == {"vip": family.end}
+    family.store.world.clock.advance(7200)
+    family.store.deliver()
+    assert family.rows("SELECT kind FROM facts WHERE kind = 'ended'") == ["ended"], "it has come"
+    assert family.active() == {"vip": family.end}, "it was revoked before it was shared again"
 
 
 def test_a_revocation_before_the_receipt_is_known_when_the_receipt_comes(family: Family) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -107,6 +108,12 @@ class AgreementHouse:
         number = self.sign(user, sku, zone=zone)
         self.tell(self.debit.user_signs(str(number)))
         return number
+
+    def raise_price(self, sku: str, price: str) -> None:
+        """The catalogue has the plan for another price from now on, which binds nobody who has signed."""
+        head, name, plan = PLANS.partition(f'sku = "{sku}"')
+        dearer = head + name + re.sub(r'CNY = "[0-9.]+"', f'CNY = "{price}"', plan, count=1)
+        import_products(self.core, parse_catalogue(CATALOGUE + dearer))
 
     def tell(self, fact: Fact, account: str = "debit") -> Applied:
         found = self.core.registry.get(account)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,8 @@ PACK_COINS = {"pack-60": 66, "pack-300": 330}
 TOKEN_LIFE = timedelta(hours=12)
 WAYS = {"alipay": "app", "wechat": "native", "wechat-v2": "native"}
 """How orders are paid at each provider account. Alipay's `app` is only signed; the others call the provider."""
+_NO = re.compile(rb'^fail$|"code": ?"FAIL"|\[FAIL\]')
+"""A provider's word for no; the bare letters can stand in a signature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,4 +159,4 @@ def notification(account: str, message: Message) -> HttpRequest:
 
 def is_done(answer: HttpAnswer) -> bool:
     """Whether the service did what it was asked; Alipay's and WeChat's word for no comes with status 200, too."""
-    return 200 <= answer.status < 300 and answer.body != b"fail" and b"FAIL" not in answer.body
+    return 200 <= answer.status < 300 and not _NO.search(answer.body)

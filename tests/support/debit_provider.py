@@ -55,6 +55,14 @@ class DebitProvider:
     trades: dict[str, Trade] = field(default_factory=dict)
     announced: list[tuple[str, date]] = field(default_factory=list)
     announced_amounts: list[int] = field(default_factory=list)
+    announced_at: dict[str, datetime] = field(default_factory=dict)
+    """When a charge of each agreement was announced last."""
+    is_strict: bool = False
+    """A charge is refused (`not_now`) that was not announced, or not for this day."""
+    never_closes: bool = False
+    """What is pending stays so, whatever we ask for."""
+    announcements_lost: int = 0
+    """So many answers to the next announcements are lost, after the payer was told."""
     account: str = MERCHANT
     currencies: tuple[str, ...] = ("CNY",)
     is_down: bool = False
@@ -110,6 +118,8 @@ class DebitProvider:
         word = self.script.popleft() if self.script else "paid"
         if word == "lost":
             raise Unknown("no answer")
+        if self.is_strict and not self._takes_now(our):
+            word = Refusal.NOT_NOW
         if word in set(Refusal):
             raise Declined("refused", code=word.upper(), refusal=Refusal(word))
         status = Kind.PENDING if word == "pending" else Kind.PAID
@@ -126,6 +136,10 @@ class DebitProvider:
     def announce(self, ref: Ref, money: Money, due: date) -> None:
         self.announced.append((ref.our_agreement or "", due))
         self.announced_amounts.append(money.minor)
+        self.announced_at[ref.our_agreement or ""] = self.clock.now()
+        if self.announcements_lost:
+            self.announcements_lost -= 1
+            raise Unknown("no answer")
 
     def query(self, ref: Ref) -> tuple[Fact, ...]:
         if self.is_down:
@@ -151,9 +165,13 @@ class DebitProvider:
         trade = self.trades.get(ref.ours or "")
         if trade is None:
             return ()
-        if trade.status is Kind.PENDING:
+        if trade.status is Kind.PENDING and not self.never_closes:
             trade.status, trade.at = Kind.CLOSED, self.clock.now()
         return (self._of_trade(trade),)
+
+    def _takes_now(self, our: str) -> bool:
+        told_at, window = self.announced_at.get(our), self.charge_window
+        return told_at is not None and window.notice <= self.clock.now() - told_at <= window.notice + window.after
 
     def _of_consent(self, our: str) -> Fact:
         consent = self.consents[our]

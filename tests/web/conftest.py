@@ -23,6 +23,7 @@ ON_POSTGRESQL_TOO = frozenset(
         "test_orders",
         "test_refunds",
         "test_reports",
+        "test_unfriendly_agreements",
         "test_webhooks",
     }
 )

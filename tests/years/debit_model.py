@@ -20,9 +20,9 @@ EARLY = timedelta(days=1)
 
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
-REPLACED_FOR = timedelta(days=5)
+REPLACED_FOR = timedelta(days=9)
 """So long at the most we may not know that another agreement was signed in the place of one."""
-TOLD_FOR = timedelta(days=5)
+TOLD_FOR = timedelta(days=12)
 """So long before a charge its payer may have been told of its amount, or it was first tried."""
 
 
@@ -104,8 +104,8 @@ class BookedAgreement:
         return max(begin, self.replaces.paid_through() or begin)
 
     def paid(self, knowing: datetime) -> list[tuple[datetime, datetime, BookedCharge]]:
-        """Beginning and end of each period that is paid: each paid charge pays the month after the one before. Where
-        charging is resumed when nothing is paid any more, the next month begins then."""
+        """Beginning and end of each period that is paid: each paid charge pays the month after the one before, but no
+        month that is over. Where charging is resumed when nothing is paid any more, the next month begins then."""
         anchor, months, through = self.anchor(), 0, None
         resumed, found = list(self.resumed), list[tuple[datetime, datetime, BookedCharge]]()
         if anchor is None:
@@ -117,6 +117,8 @@ class BookedAgreement:
                 again_at = resumed.pop(0)
                 if through is None or through <= again_at:
                     anchor, months = again_at, 0
+            while charge.asked_at >= month_later(anchor, months + 1, self.zone) - EARLY:
+                months += 1  # the provider took no charge of that month
             start, through = (month_later(anchor, months + further, self.zone) for further in (0, 1))
             months += 1
             found.append((start, through, charge))

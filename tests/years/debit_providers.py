@@ -176,6 +176,8 @@ class WeChatStage(DebitStage):
             due = self._due.setdefault(number, now + timedelta(hours=self._chance.uniform(0, self.slowest)))
             if now >= due:
                 refusal = self.refusal_of(self._code(order))
+                if refusal is Refusal.NOT_NOW:  # said of a request, and not of a deduction that was accepted
+                    refusal = self.last_refusals[self._code(order)] = None
                 self._wechat.deduct(number, self.codes.get(refusal, "USER_ACCOUNT_ABNORMAL") if refusal else "")
 
     def _code(self, order: Any) -> str:

@@ -210,17 +210,12 @@ class DebitYears:
             ends = row.status == "ended"
             if booked.signed_at is not None and ends != (booked.ended_at is not None):
                 self._disagree(user, f"{booked.number} is {row.status}, and ended at the provider {booked.ended_at}")
-            is_refused = self.stage.last_refusals.get(booked.number) is not None or self._came_too_late(row)
-            if row.ended_by == "unpaid" and not is_refused:
+            was_gone = row.cancel_at is not None and booked.ended_at is not None and booked.ended_at < row.cancel_at
+            last_refusal = self.stage.last_refusals.get(booked.number)
+            if row.ended_by == "unpaid" and not was_gone and last_refusal in (None, Refusal.NOT_NOW):
                 self._disagree(user, f"{booked.number} was given up, and its payer could pay at last")
         for fault in user.model.faults():
             self._disagree(user, fault)
-
-    def _came_too_late(self, row: Any) -> bool:
-        """Whether it was the provider's calendar that refused its last charge: after days without a worker, or where
-        the answer to an announcement was lost, a charge may come when the provider takes it no more."""
-        newest = self.till.core.whole.read(lambda tx: agreement_rows.periods_before(tx, row, row.next_period + 1, 1))
-        return any(period.refusal == Refusal.NOT_NOW for period in newest)
 
     def _disagree(self, user: DebitUser, what: str) -> None:
         lines = [f"{self.till.clock.now()}: {user.name} ({user.payer.zone}): {what}"]

@@ -43,6 +43,16 @@ class Buyer:
 
 
 @dataclass
+class SharedAgain:
+    """What the customer will share again, and when."""
+
+    at: datetime
+    shared: Purchase
+    share: SharedTime
+    member: Buyer
+
+
+@dataclass
 class Customer:
     """One account at the store, with one subscription that goes on until somebody ends it."""
 
@@ -58,6 +68,7 @@ class Customer:
     shared: Purchase | None = None
     """What a member of the family has of it."""
     share: SharedTime | None = None
+    again: SharedAgain | None = None
     member: Buyer | None = None
 
     @property
@@ -173,6 +184,11 @@ class StoreStage:
         """Somebody of the family gets it too: nothing was paid for that, whoever hands it in. Or that is over."""
         assert customer.newest is not None
         if customer.shared is not None:
+            assert customer.share is not None
+            assert customer.member is not None
+            again_at = self.clock.now() + timedelta(hours=self._chance.uniform(0, 100))
+            if self._chance.random() < 0.6:
+                customer.again = SharedAgain(again_at, customer.shared, customer.share, customer.member)
             self._share_no_more(customer, "REVOKE")
             return
         if customer.ends_at <= self.clock.now() or "revocationDate" in customer.newest.payload:
@@ -206,6 +222,20 @@ class StoreStage:
         self._store.notifications.tell(kind, "" if kind == "REVOKE" else "BILLING_RETRY", customer.shared)
         customer.shared = customer.share = customer.member = None
 
+    def _share_again(self, customer: Customer) -> None:
+        """Under the very transaction that was taken back some time ago, where its period still runs."""
+        now, newest = self.clock.now(), customer.newest
+        if customer.again is None or now < customer.again.at or newest is None:
+            return
+        again, customer.again = customer.again, None
+        runs = newest.status == ACTIVE and "revocationDate" not in newest.payload and now < customer.ends_at
+        if customer.shared is None and runs and again.shared.payload["expiresDate"] == newest.payload["expiresDate"]:
+            customer.shared, customer.share, customer.member = again.shared, again.share, again.member
+            self._store.purchases.share_again(ENVIRONMENT, again.shared.id)
+            self._store_says(customer, customer.ends_at)
+            self._store.notifications.tell("SUBSCRIBED", "RESUBSCRIBE", again.shared)
+            self._hand_in(again.member, again.shared, again.share)
+
     def _store_says(self, customer: Customer, until: datetime | None) -> None:
         assert customer.share is not None
         assert customer.shared is not None
@@ -238,6 +268,7 @@ class StoreStage:
 
     def go_on(self, customer: Customer) -> None:
         """The store looks at the subscription: renew it, fail to, or let it end."""
+        self._share_again(customer)
         newest, now = customer.newest, self.clock.now()
         if newest is None or newest.status == EXPIRED or now < customer.ends_at:
             return

@@ -13,6 +13,8 @@ CALM_DAYS = 4
 """At the end nothing goes wrong for so long: then our books and the provider's must be alike."""
 SILENT_HOURS = 20
 """No notification is taken for so long at the most."""
+LONG_DOWN_HOURS = 6 * 24
+"""So long nobody works at the most: longer than any provider waits for a charge that was announced."""
 LONGEST_SPOILT = 24
 """So many hours in a row something goes wrong at the most: whoever looks twice a day must know all within the lag."""
 MOST_STEPS = 250
@@ -29,6 +31,7 @@ class Trouble:
         self._chance = chance
         self.is_over = False
         self._down_hours, self._spoilt_hours = 0, 0
+        self._behind_for = timedelta(0)
         self._webhooks_too = False
         self.lag = LAG
 
@@ -57,18 +60,21 @@ class Trouble:
         return self._chance.random() < 0.5
 
     def new_day(self) -> None:
-        """Sometimes nobody works for a day or three."""
+        """Sometimes nobody works for a day or three, and once in a while for six."""
         if self._down_hours <= 0 and not self.is_over and self._chance.random() < 0.03:
-            self._down_hours = self._chance.randrange(5, 72)
+            self._down_hours = self._chance.randrange(5, 72) if self._chance.random() < 0.85 else LONG_DOWN_HOURS
             # Providers try for a day at the most to tell us.
             self._webhooks_too = self._down_hours < SILENT_HOURS and self._chance.random() < 0.7
-            self.lag = LAG + timedelta(hours=self._down_hours)
+            self.lag += timedelta(hours=self._down_hours)
+            self._behind_for = LAG
 
     def next_hours(self, hours: int) -> tuple[bool, bool]:
         """Whether the worker runs in these hours, and whether notifications are taken."""
         if self._down_hours > 0:
             self._down_hours -= hours
             return False, not self._webhooks_too
-        # What a time without a worker left behind is made up for within the usual time.
-        self.lag = max(LAG, self.lag - timedelta(hours=hours))
+        # What a time without a worker left behind is made up for within the usual time, and not sooner.
+        self._behind_for -= timedelta(hours=hours)
+        if self._behind_for <= timedelta(0):
+            self.lag = LAG
         return True, True

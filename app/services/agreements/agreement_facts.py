@@ -5,6 +5,7 @@ The order of a charge, if there is one, is locked by then; the agreement is lock
 
 from __future__ import annotations
 
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,6 +36,10 @@ ENDED_BY_RULE = "rule"
 """Who ends an agreement whose period stays unpaid."""
 ENDED_AS_SECOND = "second"
 """Who ends an agreement that was signed while another one of the user about the same product was in force."""
+REPLACED_BY = "agreement:"
+"""Who ends an agreement in whose place another one was signed: this, and the number of that one."""
+LATE_AFTER = timedelta(days=1)
+"""So long after the start of a period its first charge was late (no worker ran): further tries count from that one."""
 _CAUSES = {
     Kind.SIGNED: AgreementCause.SIGNED,
     Kind.PAST_DUE: AgreementCause.UNPAID,
@@ -52,7 +57,8 @@ def take_word(tx: Tx, reported: ReportedFact) -> Decision:
         return Decision(Outcome.NOT_OURS, Mismatch.UNKNOWN_NUMBER)  # of a family of which nobody here has it
     if row is None or strange is not None:
         return Decision(Outcome.PARKED, strange or Mismatch.UNKNOWN_NUMBER)
-    return Decision(Outcome.APPLIED if follow_word(tx, row, reported.fact) else Outcome.NOTED)
+    has_moved = follow_word(tx, row, reported.fact, is_answer=reported.road == "query")
+    return Decision(Outcome.APPLIED if has_moved else Outcome.NOTED)
 
 
 def _locked(tx: Tx, reported: ReportedFact) -> AnyRow | None:
@@ -87,11 +93,13 @@ def _strange(reported: ReportedFact, row: AnyRow | None) -> Mismatch | None:
     return foreign(fact.account, fact.live, reported.account.provider.account, live)
 
 
-def follow_word(tx: Tx, row: AnyRow, fact: Fact) -> bool:
-    """Bring a locked agreement to where that word of its provider takes it; whether that changed anything."""
+def follow_word(tx: Tx, row: AnyRow, fact: Fact, *, is_answer: bool = False) -> bool:
+    """Bring a locked agreement to where that word of its provider takes it; whether that changed anything. `is_answer`:
+    the provider says so, asked now."""
     has_ended = row.status == AgreementStatus.ENDED
     cause = _CAUSES.get(fact.kind)
-    if not is_later_word(fact.at, row.told_at, has_ended=has_ended, says_ended=fact.kind is Kind.ENDED):
+    is_later = is_later_word(fact.at, row.told_at, has_ended=has_ended, says_ended=fact.kind is Kind.ENDED)
+    if not is_later and not (is_answer and _is_taken_back(row, fact)):
         return False
     if cause is None:  # being signed
         return _named(tx, row, fact) is not row
@@ -122,6 +130,12 @@ def follow_word(tx: Tx, row: AnyRow, fact: Fact) -> bool:
         newest = agreement_rows.periods_before(tx, row, row.next_period, 1)
         agreement_events.tell_agreement(tx, EventType.AGREEMENT_PAST_DUE, changed, *newest)
     return True
+
+
+def _is_taken_back(row: AnyRow, fact: Fact) -> bool:
+    """Whether a share in force was taken back since it came into force. The store may have said later that it stands,
+    since it did not know yet: what it answers now counts."""
+    return fact.shared and fact.kind is Kind.ENDED and row.status in IN_FORCE and bool(fact.at > row.signed_at)
 
 
 def _tell_free_time(tx: Tx, before: AnyRow, row: AnyRow, fact: Fact) -> AnyRow:
@@ -205,7 +219,8 @@ def _signed(tx: Tx, row: AnyRow, fact: Fact, changes: dict[str, Any]) -> None:
         begins_at = plans.beginning(fact.at, replaced, is_paid=row.first_payment_id is not None)
         changes |= {"anchor_at": begins_at, "anchor_number": row.next_period}
     other = agreement_rows.in_force_of(tx, row.slot, row.user_id, row.sku, row.environment, but=row.id)
-    if other is not None and other.id != row.replaces_id:
+    is_second = other is not None and other.id != row.replaces_id
+    if is_second or _has_lost_its_place(tx, row):
         changes |= {"cancel_at": tx.now, "cancel_by": ENDED_AS_SECOND}
         settle_agreement(tx, row, changes, EventType.AGREEMENT_SIGNED)
         return
@@ -227,8 +242,18 @@ def _end_replaced(tx: Tx, row: AnyRow) -> AnyRow | None:
     if replaced is None or replaced.status not in IN_FORCE:
         return None
     if replaced.cancel_at is None or replaced.cancel_at > tx.now:
-        settle_agreement(tx, replaced, {"cancel_at": tx.now, "cancel_by": f"agreement:{row.id}", "tries": 0}, None)
+        settle_agreement(tx, replaced, {"cancel_at": tx.now, "cancel_by": f"{REPLACED_BY}{row.id}", "tries": 0}, None)
     return replaced
+
+
+def _has_lost_its_place(tx: Tx, row: AnyRow) -> bool:
+    """Whether another agreement was signed before in the place of the one that this was to replace, and is in force:
+    whoever changes a plan twice, on two devices, pays for one."""
+    replaced = None if row.replaces_id is None else agreement_rows.find_agreement(tx, row.replaces_id)
+    if replaced is None or not replaced.cancel_by.startswith(REPLACED_BY):
+        return False
+    other = agreement_rows.known_agreement(tx, int(replaced.cancel_by.removeprefix(REPLACED_BY)))
+    return other.id != row.id and other.status in IN_FORCE
 
 
 # --- what a payment of one of its orders came to ---
@@ -247,7 +272,7 @@ def take_payment(tx: Tx, reported: ReportedFact, decision: Decision, locked: Loc
     if decision.payment in UNPAID_END and locked.order.status != OrderStatus.PAID:
         due = agreement_rows.find_period(tx, row, number)
         if due is not None and due.status == "due" and due.next_try_at is None:
-            period_refused(tx, row, due, reported.fact.refusal or Refusal.OTHER, locked.attempts)
+            period_refused(tx, row, due, reported.fact.refusal or Refusal.OTHER, locked.attempts, locked.order)
     return False
 
 
@@ -283,29 +308,38 @@ def period_paid(tx: Tx, row: AnyRow, number: int, locked: LockedPayment, fact: F
     settle_agreement(tx, row, moves, EventType.AGREEMENT_RENEWED, period)
 
 
-def period_refused(tx: Tx, row: AnyRow, period: AnyRow, refusal: Refusal, attempts: int) -> None:
-    """A charge of its due period ended unpaid: try again by the table, or see that it ends."""
-    rules, zone = tx.core.rules.charges, plans.zone_of(row)
+def period_refused(tx: Tx, row: AnyRow, period: AnyRow, refusal: Refusal, attempts: int, order: AnyRow) -> None:
+    """A charge of its due period, made by that order, ended unpaid: try again by the table, or see that it ends."""
+    rules, zone, is_early = tx.core.rules.charges, plans.zone_of(row), refusal is Refusal.NOT_NOW
+    is_late = order.created_at > period.starts_at + LATE_AFTER
+    begun_at = order.created_at if is_late else period.starts_at
     again = None
     if row.status in IN_FORCE:
         again = next_attempt(
-            due_day(period.starts_at, zone),
+            due_day(begun_at, zone),
             refusal,
             now=tx.now,
             attempts=attempts,
-            until=period.starts_at + plans.window_of(tx, row).after,
+            until=min(order.expires_at, period.ends_at) if is_early else begun_at + plans.window_of(tx, row).after,
             rules=rules,
             zone=zone,
         )
     status = "due" if again is not None else "unpaid"
-    period = agreement_rows.change_period(tx, period, {"refusal": refusal, "next_try_at": again, "status": status})
+    tried = {"refusal": refusal, "next_try_at": again, "status": status}
+    # What the provider calls too early or too late is announced anew where charges are announced.
+    period = agreement_rows.change_period(tx, period, {**tried, "announced_at": None} if is_early else tried)
     changes: dict[str, Any] = {"tries": 0}
     after = next_agreement_status(AgreementStatus(row.status), AgreementCause.UNPAID)
     if after is not None:
         changes["status"] = after
     # Who has paused it may resume it, whatever became of the charge that was under way.
-    if again is None and rules.when_unpaid is WhenUnpaid.END and row.status in CHARGEABLE and row.cancel_at is None:
+    is_given_up = again is None and row.status in CHARGEABLE and row.cancel_at is None
+    if is_given_up and is_early:
+        changes["next_period"] = period.number + 1  # no word of the payer: the consent stands, and has a next period
+    elif is_given_up and rules.when_unpaid is WhenUnpaid.END:
         changes |= {"cancel_at": tx.now, "cancel_by": ENDED_BY_RULE}
     if refusal is Refusal.AGREEMENT_GONE:
         changes["asked_at"] = row.created_at  # due to be asked about
-    settle_agreement(tx, row, changes, EventType.AGREEMENT_PAST_DUE, period)
+    row = settle_agreement(tx, row, changes, EventType.AGREEMENT_PAST_DUE, period)
+    if is_given_up and is_early:
+        plan_charge(tx, row)

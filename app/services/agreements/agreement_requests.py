@@ -14,7 +14,7 @@ from app.models.base import AnyRow
 from app.models.catalogue import Product
 from app.services.accounts.catalog import check_for_sale
 from app.services.agreements import agreement_facts, agreement_rows, charge_rows
-from app.services.agreements.agreement_facts import ENDED_AS_SECOND
+from app.services.agreements.agreement_facts import ENDED_BY_RULE, REPLACED_BY
 from app.services.agreements.signing_requests import AgreementNotInForce, AlreadyAgreed, KeptByTheStore, NotAPlan
 from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError, NoPrice, NotFound, UnknownProduct
@@ -40,14 +40,16 @@ def view_agreement(core: Core, user_id: str | None, number: int) -> AnyRow:
 def request_end(
     core: Core, number: int, user_id: str | None, owned: Callable[[str], Keyed], actor: str, *, at_once: bool
 ) -> None:
-    """End it, now or with the period that is paid. No charge is made from here on. Raises NotFound, KeptByTheStore,
-    AgreementNotInForce."""
+    """End it, now or with the period that is paid. No charge is made from here on. Where it is to end already, another
+    wish makes that no later. Raises NotFound, KeptByTheStore, AgreementNotInForce."""
 
     def decide(tx: Tx, row: AnyRow) -> None:
         if row.status not in IN_FORCE | {AgreementStatus.SIGNING}:
             raise AgreementNotInForce(agreement=str(number), agreement_status=row.status)
         ends_later = not at_once and row.paid_until is not None and row.paid_until > tx.now
         cancel_at: datetime = row.paid_until if ends_later else tx.now
+        if row.cancel_at is not None and row.cancel_at <= cancel_at:
+            return
         agreement_facts.settle_agreement(tx, row, {"cancel_at": cancel_at, "cancel_by": actor, "tries": 0}, None)
 
     _changed(core, number, user_id, owned, decide)
@@ -72,8 +74,9 @@ def resume_charges(core: Core, number: int, user_id: str | None, owned: Callable
     def decide(tx: Tx, row: AnyRow) -> None:
         if row.status not in IN_FORCE:
             raise AgreementNotInForce(agreement=str(number), agreement_status=row.status)
-        if row.cancel_by == ENDED_AS_SECOND:
+        if row.cancel_at is not None:
             _check_the_only_one(tx, row, row.sku)
+            _check_not_replaced(tx, row)
         begin_again(tx, row)
 
     _changed(core, number, user_id, owned, decide)
@@ -107,7 +110,8 @@ def charge_at_once(core: Core, number: int) -> AnyRow:
 
     def work(tx: Tx) -> AnyRow:
         row = _locked(tx, number, None)
-        if row.status not in CHARGEABLE:
+        is_unwanted = row.cancel_at is not None and row.cancel_by != ENDED_BY_RULE
+        if row.status not in CHARGEABLE or is_unwanted:
             raise AgreementNotInForce(agreement=str(number), agreement_status=row.status)
         due = agreement_rows.find_period(tx, row, row.next_period)
         if due is not None and due.status == "due" and due.next_try_at is not None:
@@ -126,6 +130,9 @@ def change_plan(core: Core, number: int, user_id: str | None, owned: Callable[[s
     def decide(tx: Tx, row: AnyRow) -> None:
         if row.status not in IN_FORCE or row.cancel_at is not None:
             raise AgreementNotInForce(agreement=str(number), agreement_status=row.status)
+        if sku == row.sku:  # it stays as it is, also where that is for sale no more, or dearer by now
+            agreement_rows.change_agreement(tx, row, {"next_plan": None})
+            return
         product = tx.execute(select(*_g).where(_g.sku == sku)).one_or_none()
         if product is None:
             raise UnknownProduct(sku=sku)
@@ -140,7 +147,7 @@ def change_plan(core: Core, number: int, user_id: str | None, owned: Callable[[s
         _check_the_only_one(tx, row, sku)
         names = ("sku", "title", "grants", "fulfilment", "entitlements")
         plan = {name: getattr(product, name) for name in names} | {"amount_minor": price}
-        agreement_rows.change_agreement(tx, row, {"next_plan": None if sku == row.sku else plan})
+        agreement_rows.change_agreement(tx, row, {"next_plan": plan})
 
     _changed(core, number, user_id, owned, decide)
 
@@ -150,6 +157,14 @@ def _check_the_only_one(tx: Tx, row: AnyRow, sku: str) -> None:
     other = agreement_rows.in_force_of(tx, row.slot, row.user_id, sku, row.environment, but=row.id)
     if other is not None:
         raise AlreadyAgreed(agreement=str(other.id))
+
+
+def _check_not_replaced(tx: Tx, row: AnyRow) -> None:
+    """Nobody goes on with an agreement in whose place another one was signed. Raises AlreadyAgreed."""
+    if row.cancel_by.startswith(REPLACED_BY):
+        other = agreement_rows.known_agreement(tx, int(row.cancel_by.removeprefix(REPLACED_BY)))
+        if other.status in IN_FORCE:
+            raise AlreadyAgreed(agreement=str(other.id))
 
 
 def _changed(

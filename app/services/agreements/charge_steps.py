@@ -12,20 +12,30 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.domain.agreements import CHARGEABLE
-from app.domain.charging import MOST_ATTEMPTS, announcement_moment
+from app.domain.charging import announced_charge, announcement_moment
 from app.domain.event_types import EventType
 from app.domain.facts import Refusal
 from app.domain.periods import charge_moment
 from app.domain.status import OPEN_PAYMENT, OrderStatus, PaymentStatus
 from app.models.base import AnyRow
 from app.providers.agreements import ChargeWindow
-from app.services.agreements import agreement_events, agreement_facts, agreement_rows, charge_rows, plans
+from app.services.agreements import (
+    agreement_events,
+    agreement_facts,
+    agreement_requests,
+    agreement_rows,
+    charge_rows,
+    plans,
+)
 from app.services.base.context import Tx
-from app.services.payments import payment_rows
+from app.services.payments import intents, payment_rows
 
 LEAST_TIME = timedelta(days=2)
 """So long at least a charge may take, however late it is made: there are providers that carry it out a day after they
 have accepted it."""
+LATEST_TRY = timedelta(days=7)
+"""So much longer than its first payment an order can be paid: a try that no worker made in time, or that has to be
+announced anew, still finds it open."""
 WHILE_OPEN = timedelta(hours=6)
 """Between two looks at a charge that is under way; facts about it are heard by themselves."""
 
@@ -79,7 +89,7 @@ def _of_open_order(tx: Tx, row: AnyRow, period: AnyRow | None, order: AnyRow) ->
         return _with_the_signing(tx, row, order, newest)
     if newest.status in OPEN_PAYMENT:
         is_sent = newest.status not in (PaymentStatus.CREATED, PaymentStatus.UNKNOWN)
-        if is_sent or tx.now >= max(order.expires_at, newest.created_at + LEAST_TIME):
+        if is_sent or tx.now >= intents.from_json(newest.intent).expires_at:
             return ChargeStep(row, again_at=tx.now + WHILE_OPEN)
         # Its provider may take it only now, and then takes as long to decide as it would have then.
         payment_rows.give_time(tx, newest, tx.now + LEAST_TIME)
@@ -89,23 +99,47 @@ def _of_open_order(tx: Tx, row: AnyRow, period: AnyRow | None, order: AnyRow) ->
 
 def _of_unpaid_order(tx: Tx, row: AnyRow, period: AnyRow, order: AnyRow, newest: AnyRow) -> ChargeStep:
     """All attempts have ended unpaid: another one, when it is time for that."""
-    if order.status != OrderStatus.OPEN or order.expires_at <= tx.now:
-        agreement_facts.period_refused(tx, row, period, Refusal(period.refusal or Refusal.OTHER), MOST_ATTEMPTS)
+    if _is_settled_without_a_word(tx, row, period, order, newest):
         return ChargeStep()
-    if period.next_try_at is None:  # closed on our own word: no fact has said so
-        agreement_facts.period_refused(tx, row, period, Refusal.OTHER, newest.attempt)
-        return ChargeStep()
-    if period.next_try_at > tx.now:
-        return ChargeStep(row, again_at=period.next_try_at)
+    try_at, window = period.next_try_at, plans.window_of(tx, row)
+    if window.notice:
+        if not _is_announced(period, window, max(try_at, tx.now)):
+            return ChargeStep(row, announce=period)
+        try_at = max(try_at, _announced_charge(tx, row, period, window))
+    if try_at > tx.now:
+        return ChargeStep(row, again_at=try_at)
     later = _unless_too_many(tx, row)
     if later is not None:
         return ChargeStep(row, again_at=later)
     # Some providers take a day to decide: the order waits for its open payment, however late that was asked for.
-    until = max(order.expires_at, tx.now + LEAST_TIME)
+    until = _end_of_payment(tx, period, window)
     payment = charge_rows.new_payment(tx, row, order, newest.attempt + 1, expires_at=until)
     charge_rows.write(tx, None, payment)
     agreement_rows.change_period(tx, period, {"next_try_at": None})
     return ChargeStep(row, charge=payment)
+
+
+def _is_settled_without_a_word(tx: Tx, row: AnyRow, period: AnyRow, order: AnyRow, newest: AnyRow) -> bool:
+    """Decide about a period whose newest charge we closed on our own word, or whose next try nobody made in time (no
+    worker ran): nobody has refused anything, so the consent stands. What was given up may still be paid at its
+    provider, and counts as refused. False where there is a try to make."""
+    is_planned = period.next_try_at is not None
+    if not is_planned and newest.problem != payment_rows.LAPSED_PROBLEM:
+        agreement_facts.period_refused(tx, row, period, Refusal.OTHER, newest.attempt, order)
+    elif order.status != OrderStatus.OPEN or order.expires_at <= tx.now:
+        agreement_rows.change_period(tx, period, {"status": "unpaid", "next_try_at": None})
+        agreement_requests.begin_again(tx, row)
+    elif not is_planned:
+        agreement_facts.period_refused(tx, row, period, Refusal.NOT_NOW, newest.attempt, order)
+    else:
+        return False
+    return True
+
+
+def _end_of_payment(tx: Tx, period: AnyRow, window: ChargeWindow) -> datetime:
+    """Until when a charge that is made now can be paid."""
+    end: datetime = max(period.starts_at + window.after, tx.now + LEAST_TIME)
+    return end
 
 
 def _with_the_signing(tx: Tx, row: AnyRow, order: AnyRow, payment: AnyRow) -> ChargeStep:
@@ -133,10 +167,10 @@ def _of_new_order(tx: Tx, row: AnyRow, period: AnyRow | None) -> ChargeStep:
     if window.notice:
         if announcement_moment(charge_at, window.notice) > tx.now:
             return ChargeStep(row, again_at=announcement_moment(charge_at, window.notice))
-        if period is None or not _is_announced(tx, period, window):
+        if period is None or not _is_announced(period, window, tx.now):
             row = _with_next_plan(tx, row)  # what is announced is what is charged
             return ChargeStep(row, announce=period or _add_period(tx, row))
-        charge_at = max(charge_at, period.announced_at + window.notice)
+        charge_at = max(charge_at, _announced_charge(tx, row, period, window))
     if charge_at > tx.now:
         return ChargeStep(row, again_at=charge_at)
     later = _unless_too_many(tx, row)
@@ -145,18 +179,23 @@ def _of_new_order(tx: Tx, row: AnyRow, period: AnyRow | None) -> ChargeStep:
     if period is None or period.announced_at is None:
         row = _with_next_plan(tx, row)
     period = period or _add_period(tx, row)
-    expires_at = max(period.starts_at + window.after, tx.now + LEAST_TIME)
-    order = charge_rows.new_order(tx, row, row.next_period, expires_at)
-    payment = charge_rows.new_payment(tx, row, order, 1)
+    until = _end_of_payment(tx, period, window)
+    order = charge_rows.new_order(tx, row, row.next_period, until + window.notice + LATEST_TRY)
+    payment = charge_rows.new_payment(tx, row, order, 1, expires_at=until)
     charge_rows.write(tx, order, payment)
     agreement_rows.change_period(tx, period, {"order_id": order.id, "entitlements": row.entitlements})
     return ChargeStep(row, charge=payment)
 
 
-def _is_announced(tx: Tx, period: AnyRow, window: ChargeWindow) -> bool:
-    """Whether the payer was told of its charge, and not so long ago that the provider takes that charge no more."""
+def _is_announced(period: AnyRow, window: ChargeWindow, at: datetime) -> bool:
+    """Whether the payer was told of its charge, and not so long ago that the provider takes a charge of that moment no
+    more."""
     told_at: datetime | None = period.announced_at
-    return told_at is not None and tx.now <= told_at + window.notice + window.after
+    return told_at is not None and at <= told_at + window.notice + window.after
+
+
+def _announced_charge(tx: Tx, row: AnyRow, period: AnyRow, window: ChargeWindow) -> datetime:
+    return announced_charge(period.announced_at, window.notice, tx.core.rules.charges, plans.zone_of(row))
 
 
 def _add_period(tx: Tx, row: AnyRow) -> AnyRow:

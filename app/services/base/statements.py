@@ -15,10 +15,13 @@ from __future__ import annotations
 import re
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Protocol, cast
 
 import psycopg
+from psycopg.raw_cursor import RawCursorMixin
 from sqlalchemy import ClauseElement, Connection, CursorResult, Executable, ScalarResult, Table, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
@@ -36,6 +39,10 @@ Values = Mapping[str, Any]
 Reader = Callable[[Any], Any]
 SIZES = (64, 32, 16, 8, 7, 6, 5, 4, 3, 2, 1)
 """How many rows one INSERT may have. Each size is a text of its own that the server prepares, so there are few."""
+KEPT_ROWS = 100
+"""A cursor is kept with its last answer; one with more rows is let go."""
+CURSORS = "cursors_by_text"
+"""Where a connection keeps them, among its `info`."""
 _NAMED = re.compile(r"%\((\w+)\)s")
 """A value in a text for psycopg."""
 
@@ -102,12 +109,12 @@ class _Text:
     """One statement for one dialect, its values in the order in which the driver wants them, and what the values and
     the columns of its answer pass on their way."""
 
-    __slots__ = ("constants", "is_named", "names", "readers", "returns", "sql", "writers")
+    __slots__ = ("constants", "names", "readers", "returns", "sql", "writers")
 
     def __init__(self, element: ClauseElement, dialect: Dialect) -> None:
         compiled = cast(SQLCompiler, element.compile(dialect=dialect))
         slot_guard.check_statement(compiled.string)
-        self.sql, self.names, self.is_named = _in_order(compiled)
+        self.sql, self.names = _in_order(compiled)
         self.constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
         writers = [compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in self.names]
         self.writers = [(at, write) for at, write in enumerate(writers) if write is not None]
@@ -117,18 +124,17 @@ class _Text:
         self.readers = [(at, read) for at, read in enumerate(readers) if read is not None]
 
 
-def _in_order(compiled: SQLCompiler) -> tuple[str, list[str], bool]:
-    """The text, the names of its values, and whether the driver gets the values by name.
+def _in_order(compiled: SQLCompiler) -> tuple[str, list[str]]:
+    """The text as the driver sends it, and the names of its values in their order.
 
-    A list is cheaper than names, but a value that stands in the text twice must stay one value: a server that is
-    divided by slots has to see that two tables are asked for one slot.
+    To PostgreSQL a value that stands in the text twice is sent once, as one `$1`: a server that is divided by slots has
+    to see that two tables are asked for one slot.
     """
     if compiled.positiontup is not None:
-        return compiled.string, compiled.positiontup, False
-    names = _NAMED.findall(compiled.string)
-    if len(set(names)) < len(names):
-        return compiled.string, list(dict.fromkeys(names)), True
-    return _NAMED.sub("%s", compiled.string), names, False
+        return compiled.string, compiled.positiontup
+    names = list(dict.fromkeys(_NAMED.findall(compiled.string)))
+    places = {name: f"${at}" for at, name in enumerate(names, 1)}
+    return _NAMED.sub(lambda found: places[found[1]], compiled.string).replace("%%", "%"), names
 
 
 @dataclass(slots=True)
@@ -136,12 +142,12 @@ class Sent:
     """A statement on its way, and, once it has landed, the rows that it returned and how many it touched."""
 
     text: _Text
-    values: list[Any] | dict[str, Any]
+    values: list[Any]
     rows: list[Row] = field(default_factory=list)
     count: int = 0
 
     def named_values(self) -> Values:
-        return self.values if isinstance(self.values, dict) else dict(zip(self.text.names, self.values, strict=True))
+        return dict(zip(self.text.names, self.values, strict=True))
 
 
 class Sendable:
@@ -187,7 +193,7 @@ class Statement(Sendable):
         given = list(map(values.__getitem__, text.names))
         for at, write in text.writers:
             given[at] = write(given[at])
-        return [Sent(text, dict(zip(text.names, given, strict=True)) if text.is_named else given)]
+        return [Sent(text, given)]
 
     def element(self, dialect: str) -> ClauseElement:
         """The statement as SQLAlchemy knows it."""
@@ -316,20 +322,36 @@ def _run(connection: Connection | WholeConnection, sent: Sequence[Sent]) -> None
     driver: Any = connection.connection.driver_connection
     if getattr(connection.dialect, "watches_slots", False):
         for part in sent:
-            slot_watch.report(connection, part.text.sql, part.text.names, part.values)
+            slot_watch.report(connection, part.text.sql, part.named_values())
+    kept: dict[_Text, Any] = connection.info.setdefault(CURSORS, {})
+    # One cursor for each text: a new one of psycopg finds out anew how every type of value is written and read.
+    cursors = []
+    for part in sent:
+        cursors.append(kept.pop(part.text, None) or _raw_cursor(driver))
+    together = len(sent) > 1 and isinstance(driver, psycopg.Connection)
     try:
-        if len(sent) > 1 and isinstance(driver, psycopg.Connection):
-            cursors = []
-            with driver.pipeline():
-                for part in sent:
-                    cursors.append(driver.cursor().execute(part.text.sql, part.values))
+        with driver.pipeline() if together else nullcontext():
             for part, cursor in zip(sent, cursors, strict=True):
-                _take(part, cursor)
-        else:
-            for part in sent:
-                _take(part, driver.cursor().execute(part.text.sql, part.values))
+                cursor.execute(part.text.sql, part.values)
+        for part, cursor in zip(sent, cursors, strict=True):
+            _take(part, cursor)
+            if len(part.rows) <= KEPT_ROWS:
+                kept[part.text] = cursor
     except connection.dialect.loaded_dbapi.Error as error:
         raise _translated(connection, sent[0].text.sql, error) from error
+
+
+def _raw_cursor(driver: Any) -> Any:
+    """A cursor for texts with `$1`, of the class that the connection has for its cursors."""
+    if not isinstance(driver, psycopg.Connection):
+        return driver.cursor()
+    factory: Any = driver.cursor_factory
+    return _raw_class(factory)(driver)
+
+
+@cache
+def _raw_class(factory: Any) -> Any:
+    return type("RawCursor", (RawCursorMixin, factory), {})
 
 
 def _take(sent: Sent, cursor: Any) -> None:

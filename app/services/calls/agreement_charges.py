@@ -13,7 +13,7 @@ from app.domain.periods import due_day
 from app.domain.retries import Retried
 from app.domain.status import Cause, PaymentStatus
 from app.models.base import AnyRow
-from app.providers.agreements import Agreements, Announces
+from app.providers.agreements import Agreements, Announces, charge_window
 from app.providers.registry import ProviderAccount
 from app.services.agreements import agreement_facts, agreement_rows, charge_rows, charge_steps, plans
 from app.services.base.context import Core, Tx
@@ -103,7 +103,7 @@ def _declined(tx: Tx, payment: Any, called: ProviderCall[Any]) -> bool:
     row = agreement_rows.lock_agreement(tx, order.agreement_id)
     period = None if row is None else agreement_rows.find_period(tx, row, order.period_number)
     if row is not None and period is not None and period.status == "due":
-        agreement_facts.period_refused(tx, row, period, called.refusal or Refusal.OTHER, payment.attempt)
+        agreement_facts.period_refused(tx, row, period, called.refusal or Refusal.OTHER, payment.attempt, order)
     return True
 
 
@@ -114,7 +114,8 @@ def _announce(core: Core, account: ProviderAccount, row: AnyRow, period: AnyRow)
         return core.clock.now()
     announcer = provider
     money = Money(charge_rows.amount_of(row, period.number), row.currency)
-    due = due_day(period.starts_at, plans.zone_of(row))
+    soonest = core.clock.now() + charge_window(provider).notice
+    due = due_day(max(period.starts_at, soonest), plans.zone_of(row))
     called = call_provider(
         core,
         account,

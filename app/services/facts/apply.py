@@ -111,9 +111,10 @@ def _told_again(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> App
     applied, reported = told_before(stored), stored.reported
     if applied is None:
         return _apply(tx, stored_again(tx, stored), locked)
+    if reported.fact.shared and applied.outcome is Outcome.DUPLICATE:
+        agreement_facts.take_word(tx, reported)  # what a family shares is taken back and shared again: the newest holds
     if reported.road == "query" and not reported.fact.refunds_unknown and stored.is_held:
-        # The provider, asked now, speaks of no refund any more.
-        return _apply(tx, replace(stored, reported=reported), locked)
+        return _apply(tx, replace(stored, reported=reported), locked)  # asked now, it speaks of no refund any more
     if reported.fact.refunds_unknown and applied.outcome is Outcome.DUPLICATE and applied.payment_id is not None:
         stored_again(tx, stored)
         refund_asks.ask_unless_known(tx, reported.slot, applied.payment_id)
@@ -311,13 +312,12 @@ def _refund(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied
 def _credit_held(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPayment) -> Decision:
     """A refund may be the word for which its payment is held: then that is credited, and what went back is taken, in
     one transaction. What became of the refund."""
-    slot = stored.reported.slot
-    held = unsized_payments.held_fact(tx, slot, locked.payment.id, stored.reported.fact.ref.theirs)
+    held = unsized_payments.held_fact(tx, stored.reported.slot, locked.payment.id, stored.reported.fact.ref.theirs)
     if held is None:
         return decision
     paid, known = unsized_payments.as_told(tx, held, stored.reported)
     _apply(tx, StoredFact(paid, held.id, _UNDECIDED, known), locked)
-    row = fact_rows.lock_fact_numbered(tx, slot, stored.fact_id)
+    row = fact_rows.lock_fact_numbered(tx, stored.reported.slot, stored.fact_id)
     return Decision(Outcome(row.outcome), row.reason)
 
 

@@ -131,6 +131,13 @@ def _revoke(store: SimulatedStore, document: Document) -> dict[str, Any]:
     return _shown(store, purchase)
 
 
+def _share_again(store: SimulatedStore, document: Document) -> dict[str, Any]:
+    """What was shared no more is shared again; `id` is the member's."""
+    purchase = store.purchases.share_again(_environment(document), document["id"])
+    store.notifications.tell("SUBSCRIBED", "RESUBSCRIBE", purchase)
+    return _shown(store, purchase)
+
+
 def _restore(store: SimulatedStore, document: Document) -> dict[str, Any]:
     return _shown(store, store.purchases.restore(_environment(document), document["id"]))
 
@@ -257,6 +264,7 @@ _COMMANDS: Mapping[str, Callable[[SimulatedStore, Document], dict[str, Any]]] = 
     "extend": _extend,
     "share": _share,
     "revoke": _revoke,
+    "share-again": _share_again,
     "restore": _restore,
     "ask-refund": _ask_refund,
     "refund": _refund,

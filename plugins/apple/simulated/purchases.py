@@ -13,6 +13,8 @@ from plugins.apple.transactions import CONSUMABLE, SUBSCRIPTION, WHOLE
 
 ACTIVE, EXPIRED, BILLING_RETRY, GRACE_PERIOD, REVOKED = 1, 2, 3, 4, 5
 PERIOD = timedelta(days=30)
+USUAL_PRICE = 6000
+"""Of one piece or one period, in thousandths of CNY."""
 _OF_A_REFUND = ("revocationDate", "revocationReason", "revocationType", "revocationPercentage")
 _FIRST_ID = {"Production": 300_000_000_000_001, "Sandbox": 2_000_000_000_000_001}
 
@@ -96,7 +98,7 @@ class Purchases:
             "transactionReason": "PURCHASE",
             "storefront": "CHN",
             "storefrontId": "143465",
-            "price": 6000 * quantity,
+            "price": USUAL_PRICE * quantity,
             "currency": "CNY",
             "appTransactionId": customer,
         } | more
@@ -119,7 +121,9 @@ class Purchases:
             "purchaseDate": self.milliseconds(),
             "transactionReason": "RENEWAL",
         }
-        for name in ("offerDiscountType", *_OF_A_REFUND):
+        if "offerType" in payload and "price" in payload:  # what was tried, or cheaper, costs the usual price now
+            payload["price"] = USUAL_PRICE * payload["quantity"]
+        for name in ("offerType", "offerDiscountType", *_OF_A_REFUND):
             payload.pop(name, None)
         renewed = Purchase(payload, last.customer)
         self._start_period(renewed)
@@ -173,6 +177,17 @@ class Purchases:
         }
         shared.status = REVOKED
         shared.renewal = {"autoRenewStatus": 0}
+        return self._changed(shared)
+
+    def share_again(self, environment: Environment, number: str) -> Purchase:
+        """What was shared no more is shared again, before the end of its period: the member has the same transaction,
+        signed anew without its revocation."""
+        shared = self.find(environment, number)
+        if shared.status != REVOKED or shared.payload["expiresDate"] <= self.milliseconds():
+            raise NotPossible("only what is shared no more, and has not ended, is shared again")
+        for name in ("revocationDate", "revocationReason", "revocationType"):
+            del shared.payload[name]
+        shared.status, shared.renewal = ACTIVE, {"autoRenewStatus": 1}
         return self._changed(shared)
 
     def restore(self, environment: Environment, number: str) -> Purchase:

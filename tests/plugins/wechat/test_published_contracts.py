@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from app.providers import Ending, Kind
 from plugins.wechat.merchant import Merchant
-from plugins.wechat.v2.contracts import ASKED, queried_contract, signed_query
+from plugins.wechat.v2.contracts import ASKED, notified_contract, queried_contract, signed_query
 from plugins.wechat.v2.signing import V2Key
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -110,3 +112,32 @@ def test_a_published_answer_about_a_contract_is_read() -> None:
     assert (fact.kind, fact.ending, fact.at.isoformat()) == (Kind.ENDED, Ending.US, "2015-07-29T08:11:26+00:00")
     never = {name: value for name, value in fields.items() if "terminat" not in name}
     assert queried_contract(never, MERCHANT, NOW).kind is Kind.PENDING
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"plan_id": "123", "request_serial": "1695"},
+        {"plan_id": "123", "contract_expired_time": "2019-07-01 10:00:00"},
+    ],
+    ids=["as first published", "with the template", "with its end"],
+)
+def test_a_published_callback_of_a_contract_is_read_in_each_of_its_forms(more: dict[str, str]) -> None:
+    """The sample of the official page, as public projects carry it (2015 to 2025): no appid, at first no template."""
+    fields = {
+        "return_code": "SUCCESS",
+        "result_code": "SUCCESS",
+        "mch_id": "10000100",
+        "contract_code": "100001256",
+        "openid": "onqOjjmM1tad-3ROpncN-yUfa6ua",
+        "operate_time": "2015-07-01 10:00:00",
+        "contract_id": "Wx15463511252015071056489715",
+        **more,
+    }
+    signed = notified_contract({**fields, "change_type": "ADD"}, MERCHANT)
+    ended = notified_contract({**fields, "change_type": "DELETE", "contract_termination_mode": "2"}, MERCHANT)
+    assert (signed.kind, ended.kind, ended.ending) == (Kind.SIGNED, Kind.ENDED, Ending.PAYER)
+    for fact in (signed, ended):
+        assert (fact.ref.our_agreement, fact.ref.agreement) == ("100001256", "Wx15463511252015071056489715")
+        assert fact.at.isoformat() == "2015-07-01T02:00:00+00:00"

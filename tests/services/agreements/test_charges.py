@@ -242,6 +242,8 @@ def test_a_payer_is_told_of_a_charge_as_long_before_as_the_provider_wants(house:
     house.later(hours=23)
     assert len(house.debit.trades) == 0
     house.later(hours=2)
+    assert len(house.debit.trades) == 0, "its notice is over in the night, and providers may charge by day only"
+    house.at(datetime(2026, 1, 3, 9, tzinfo=UTC))
     assert len(house.debit.trades) == 1
     house.at(datetime(2026, 2, 1, 9, tzinfo=UTC))
     assert (str(number), datetime(2026, 2, 2, tzinfo=UTC).date()) in house.debit.announced

@@ -126,7 +126,7 @@ def test_a_charge_that_was_announced_and_not_made_in_its_time_is_announced_anew_
     period = house.periods(number)[1]
     assert (period.status, period.starts_at) == ("paid", began_at)
     assert house.row(number).paid_until == period.ends_at > house.world.clock.now() + timedelta(days=20)
-    assert house.debit.announced[-1] == (str(number), began_at.date())
+    assert house.debit.announced[-1] == (str(number), (began_at + NOTICE).date()), "the day on which it can be made"
 
 
 def test_what_a_payer_was_told_of_is_what_is_charged_whenever_the_plan_is_changed(announcing: AgreementHouse) -> None:

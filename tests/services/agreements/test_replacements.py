@@ -79,3 +79,17 @@ def test_the_place_may_be_taken_by_an_agreement_about_the_same_product(house: Ag
     assert (house.row(before).status, house.row(after).status) == ("ended", "active")
     house.later(days=1)
     assert {trade.agreement for trade in house.debit.trades.values()} == {str(after)}
+
+
+def test_of_two_plans_that_are_signed_in_the_place_of_one_the_first_stays(house: AgreementHouse) -> None:
+    """A user changes the plan on two devices, to two different ones."""
+    basic = house.signed(sku="basic")
+    house.later(days=8)
+    gold = house.sign(sku="gold", key="gold", replaces=basic)
+    vip = house.sign(sku="vip", key="vip", replaces=basic)
+    for number in (gold, vip):
+        house.tell(house.debit.user_signs(str(number)))
+    house.work()
+    assert [house.row(number).status for number in (basic, gold, vip)] == ["ended", "active", "ended"]
+    house.later(days=40)
+    assert {trade.agreement for trade in house.debit.trades.values()} == {str(basic), str(gold)}

@@ -16,6 +16,7 @@ from app.domain.event_types import ALL_TYPES, EventType
 from app.domain.ledger import KeyConflict, Lot, Posted, Transfer, system
 from app.domain.limits import LedgerRules
 from app.domain.spending import HoldRequest, Spend
+from app.services.base.statements import CURSORS
 from app.services.base.transaction import Sessions, transact
 from app.services.ledger import post, spend
 from app.services.ledger.accounts import STATE
@@ -37,11 +38,12 @@ def statements(sessions: Sessions) -> Iterator[list[str]]:
             seen.append(str(query))
             return super().execute(query, *values, **more)
 
-    def watch(driver: Any, *_: Any) -> None:
+    def watch(driver: Any, record: Any, _: Any) -> None:
         taken.append(driver)
         if engine.dialect.name == "sqlite":
             driver.set_trace_callback(lambda sql: seen.append(sql) if _is_work(sql) else None)
         else:
+            record.info.pop(CURSORS, None)
             driver.cursor_factory = Cursor
 
     event.listen(engine, "checkout", watch)
