@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from app.models.slot_fence import tables_by_slot
 from tests.demo.killed_moves import KilledMoves, filled
 
-IN_THE_MIDDLE = 40
-"""Of its commits: the slot is copied, and not yet deleted where it was."""
+THE_DELETION = 10 + len(tables_by_slot())
+"""Which of its commits that is: before it come those of the move's own row, of the map, of each table's fence, of the
+copy."""
 
 
 @pytest.mark.parametrize("database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True)
 def test_a_killed_move_is_ended_by_the_same_command(engine: Engine, second_engine: Engine, tmp_path: Path) -> None:
     moves = KilledMoves({"first": engine, "second": second_engine}, filled([engine, second_engine]), tmp_path)
-    assert moves.kill_before(IN_THE_MIDDLE), "it has fewer commits now"
+    assert moves.kill_before(THE_DELETION)
+    assert moves.lay_in_both, "the deletion is another one of its commits now"

@@ -65,6 +65,8 @@ class KilledMoves:
         self.engines = engines
         self.slot = slot
         self.lies_in = "first"
+        self.lay_in_both = False
+        """Whether both databases had its rows when the command was killed last: copied, and not yet deleted."""
         write_missing(engines, map_of([("first", [(0, SLOTS // 2 - 1)]), ("second", [(SLOTS // 2, SLOTS - 1)])]))
         listed = [
             {"name": name, "url": engine.url.render_as_string(hide_password=False)} for name, engine in engines.items()
@@ -96,6 +98,7 @@ class KilledMoves:
     def kill_before(self, commit: int) -> bool:
         """Move the slot, killed before that commit and run again; whether there was one."""
         killed = self.command(commit)
+        self.lay_in_both = all(self.look(name).rows for name in NAMES)
         if killed.returncode == -signal.SIGKILL:
             again = self.command(0, "--resume")
             assert again.returncode == 0, again.stderr
