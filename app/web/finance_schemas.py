@@ -9,7 +9,19 @@ from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
 from app.domain.journal import MOST_JOURNAL_LINES
-from app.web.fields import At, Currency, Environment, MomentField, Number, Reason, ShownCurrency, Text
+from app.web.fields import (
+    At,
+    Currency,
+    Environment,
+    MomentField,
+    Number,
+    PositiveInt,
+    Reason,
+    ShownAccount,
+    ShownCurrency,
+    ShownUser,
+    Text,
+)
 from app.web.schemas import In, ListQuery, NextCursor, Out
 
 _LINE: JsonDict = {"account": "suspense", "debit_minor": 600, "credit_minor": 0}
@@ -67,6 +79,40 @@ class JournalEntryIn(In):
 class ReversalOfEntryIn(In):
     document: Document
     reason: Reason
+
+
+class RefundPriceQuery(In):
+    price_minor: (
+        Annotated[PositiveInt, Field(description="The gross price of the purchase.", examples=[1500])] | None
+    ) = Field(default=None, description="Needed where the store told none.")
+    currency: Currency | None = Field(default=None, description="Of `price_minor`.")
+
+
+class EndOfFactIn(RefundPriceQuery):
+    reason: Reason
+
+
+class RefundOfImportOut(Out):
+    number: Number
+    state: Literal["open", "proposed", "ended"] = Field(
+        description="`proposed`: its entry waits for a second person.", examples=["open"]
+    )
+    provider_account: ShownAccount
+    provider_number: str = Field(description="The provider's number of the purchase.", examples=["2000000123456789"])
+    user: ShownUser | None = Field(description="Whose agreement it is; null: it went over to another user.")
+    agreement: Number | None = Field(description="Likewise.")
+    at: At = Field(description="When the money went back.")
+    price_minor: int | None = Field(description="The gross price of the purchase; null: not told.", examples=[1500])
+    currency: ShownCurrency | None = Field(description="Of all sums here.")
+    refunded_minor: int | None = Field(
+        description="What of it is gone by all refunds that were told; null: the price is not known.", examples=[1500]
+    )
+    booked_minor: int = Field(
+        description="What is booked of that already. The rest is booked by the end: debit `opening`, credit `clearing`"
+        " of the provider account.",
+        examples=[0],
+    )
+    entry: Number | None = Field(description="The newest journal entry about the purchase.")
 
 
 class JournalLineOut(Out):

@@ -36,6 +36,7 @@ from app.services.base.context import Tx
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.statements import Move, write_rows
 from app.services.events.outbox import Event
+from app.services.facts import imported_refunds
 from app.services.facts.record import (
     UNPAID_CAUSES,
     Applied,
@@ -301,6 +302,8 @@ def _refund(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied
     taken, payment_id = refund_facts.take_in(tx, slot, fact_id, locked)
     decision = _still_parked(stored, _refund_unless_not_ours(tx, stored.reported, locked, taken))
     fact_rows.settle_fact(tx, slot, fact_id, decision, payment_id)
+    if decision.reason == Mismatch.REFUND_BEFORE_IMPORT:
+        imported_refunds.follow(tx, fact_rows.lock_fact_numbered(tx, slot, fact_id))
     if decision.reason == Mismatch.BEFORE_PAYMENT and locked and locked.payment.status not in OPEN_PAYMENT:
         decision = _credit_held(tx, stored, decision, locked)
     if stored.reported.account.takes_reports and payment_id is not None and decision.outcome not in NOT_MATCHED:
@@ -346,6 +349,8 @@ def _unmatched(tx: Tx, stored: StoredFact, decision: Decision) -> Applied:
     applied = _settled(tx, stored, decision, None)
     if reported.fact.kind is Kind.PAID:
         early_refunds.take_up(tx, reported, None)
+        if decision.reason == Mismatch.BEFORE_IMPORT:
+            imported_refunds.follow(tx, fact_rows.lock_fact_numbered(tx, reported.slot, stored.fact_id))
     return applied
 
 
