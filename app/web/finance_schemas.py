@@ -81,15 +81,20 @@ class ReversalOfEntryIn(In):
     reason: Reason
 
 
+_PRICE = Field(
+    default=None, description="The gross price of the purchase: needed where the store told none.", examples=[1500]
+)
+
+
 class RefundPriceQuery(In):
-    price_minor: (
-        Annotated[PositiveInt, Field(description="The gross price of the purchase.", examples=[1500])] | None
-    ) = Field(default=None, description="Needed where the store told none.")
+    price_minor: Annotated[int, Field(gt=0, le=2**63 - 1)] | None = _PRICE
     currency: Currency | None = Field(default=None, description="Of `price_minor`.")
 
 
-class EndOfFactIn(RefundPriceQuery):
+class EndOfFactIn(In):
     reason: Reason
+    price_minor: PositiveInt | None = _PRICE
+    currency: Currency | None = Field(default=None, description="Of `price_minor`.")
 
 
 class RefundOfImportOut(Out):

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from app.cli import main
 from tests.support.agreement_house import agreement_house
+from tests.support.imported_periods import paid_before, refund_before, take_over_subscription
 from tests.support.world import World
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -52,3 +53,26 @@ def test_operators_see_what_is_past_due_and_end_it(world: World) -> None:
     assert (row.cancel_by, row.next_charge_at) == ("operator:mei", None)
     assert "exit 1" in _said("show", "77")[0]
     assert _said("show", "x")[0] == "exit 1"
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_refund_of_what_an_earlier_system_sold_is_shown_and_ended_by_two_persons(world: World) -> None:
+    house = agreement_house(world)
+    take_over_subscription(house)
+    house.world.clock.advance(86_400)
+    house.tell(paid_before(), "store")
+    fact = str(house.tell(refund_before(100_000), "store").fact_id)
+
+    def ended(*words: str) -> tuple[int, str]:
+        done = CliRunner().invoke(main, ["facts", "end", fact, *words])
+        return done.exit_code, done.output
+
+    would = "would book 9.00 CNY, debit opening, credit clearing:store, and end it"
+    assert would in ended()[1]
+    assert ended("--yes", "--actor", "mei")[0] == 2
+    assert "waits for another person" in ended("--yes", "--reason", "gone", "--actor", "mei")[1]
+    assert ended("--confirm", "--actor", "mei")[0] == 1
+    for _ in range(2):
+        assert ended("--confirm", "--actor", "li")[1].endswith("9.00 booked: ended\n")
+    listed = CliRunner().invoke(main, ["facts", "list"])
+    assert (listed.exit_code, listed.output) == (0, "")

@@ -237,12 +237,8 @@ def _why_unmatched(reported: ReportedFact) -> Mismatch:
 def _carry_out(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPayment | None) -> Applied:
     """Do what was decided, and write down what became of the fact unless its new row says it already."""
     fact, payment_id = stored.reported.fact, None if locked is None else int(locked.payment.id)
-    tx.cause = {
-        "by": "fact",
-        "fact": str(stored.fact_id),
-        "road": stored.reported.road,
-        "provider_account": stored.reported.account.name,
-    }
+    cause = {"by": "fact", "fact": str(stored.fact_id), "road": stored.reported.road}
+    tx.cause = {**cause, "provider_account": stored.reported.account.name}
     if stored.reported.faults:
         return _settled(tx, stored, decision, payment_id)
     if fact.kind in REFUND_KINDS:
@@ -302,8 +298,7 @@ def _refund(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied
     taken, payment_id = refund_facts.take_in(tx, slot, fact_id, locked)
     decision = _still_parked(stored, _refund_unless_not_ours(tx, stored.reported, locked, taken))
     fact_rows.settle_fact(tx, slot, fact_id, decision, payment_id)
-    if decision.reason == Mismatch.REFUND_BEFORE_IMPORT:
-        imported_refunds.follow(tx, fact_rows.lock_fact_numbered(tx, slot, fact_id))
+    imported_refunds.follow_refunds_after(tx, slot, fact_id, decision)
     if decision.reason == Mismatch.BEFORE_PAYMENT and locked and locked.payment.status not in OPEN_PAYMENT:
         decision = _credit_held(tx, stored, decision, locked)
     if stored.reported.account.takes_reports and payment_id is not None and decision.outcome not in NOT_MATCHED:
@@ -349,8 +344,7 @@ def _unmatched(tx: Tx, stored: StoredFact, decision: Decision) -> Applied:
     applied = _settled(tx, stored, decision, None)
     if reported.fact.kind is Kind.PAID:
         early_refunds.take_up(tx, reported, None)
-        if decision.reason == Mismatch.BEFORE_IMPORT:
-            imported_refunds.follow(tx, fact_rows.lock_fact_numbered(tx, reported.slot, stored.fact_id))
+        imported_refunds.follow_refunds_after(tx, reported.slot, stored.fact_id, decision)
     return applied
 
 
