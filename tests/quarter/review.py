@@ -69,6 +69,13 @@ class Review:
             f"not found: {sorted(map(str, planted - found))}, false: {sorted(map(str, found - planted))}"
         )
 
+    def must_miss_a_payout(self) -> None:
+        """Of the provider that pays out by itself, and has not. The next payout settles it."""
+        account = self.quarter.wechat.name
+        missed = [row for row in self.open_rows() if row.type == "payout_missing"]
+        assert [(row.provider_account, row.theirs_currency) for row in missed] == [(account, "CNY")], missed
+        self.repaired.append(Wrong(account, "payout_missing", missed[0].subject))
+
     def repair_all(self) -> None:
         """As the product offers it, previewed; then the provider makes its wrong bills anew, and these days are
         compared once more."""

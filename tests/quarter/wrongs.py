@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from functools import partial
@@ -49,6 +49,8 @@ class SpoiledQuarter(Quarter):
             if not self._is_settled_late(till):
                 wrongs.append(self._unbalanced(till))
             self.at(self.on(first, time(16)), partial(self._late_row, till))
+        if first % 12 == 0:  # then there is a payout
+            self.at(self.on(first + 3, time(15, 5)), self._payout_without_a_row)
         days = list(range(first, last + 1))
         self.at(self.on(last + 1, time(11)), self._wrong_fee)
         self.at(self.on(last, time(23, 58, 30)), self._status)
@@ -60,6 +62,20 @@ class SpoiledQuarter(Quarter):
         for number, wrong in enumerate(wrongs):
             second = self.chance.randrange(8 * 3600, 22 * 3600)
             self.at(self.on(days[number % len(days)], time(0)) + timedelta(seconds=second), wrong)
+
+    def plan_missing_payouts(self) -> Iterator[datetime]:
+        """WeChat Pay leaves out a payout, and it is missed from some day on. Until the next one comes; a review lies
+        on neither day. These are the moments between the two."""
+        for day in range(23, self.days, 24) if self.settled_after_a_week else (3, *range(23, self.days, 24)):
+            self.at(self.on(day, time(14)), partial(self.pays_nothing_out.add, self.wechat.name))
+            self.at(self.on(day, time(16)), partial(self.pays_nothing_out.discard, self.wechat.name))
+            yield self.on(day + 4, time(14))
+
+    def _payout_without_a_row(self) -> None:
+        """The provider has paid out, and its account bill does not say so: found by the balances around it."""
+        self.alipay.spoil(self.alipay.last_payout, "unbalanced", self._today())
+        self._planted(self.alipay, "balance", self._today().isoformat())
+        self._sale_of(self.alipay)
 
     def _is_settled_late(self, till: AlipayTill | WeChatTill) -> bool:
         """What is wrong in its account bills is not to be seen before the review."""
