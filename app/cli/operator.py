@@ -7,6 +7,7 @@ import click
 from app.cli.house import house
 from app.domain.money import Money, MoneyError, parse_decimal
 from app.domain.remedies import remedy
+from app.domain.report_tables import Amount
 from app.domain.status import NEEDS_A_PERSON, Outcome
 from app.services.base.errors import DomainError
 from app.services.facts import assigned, fact_search, imported_refunds, inbox, parked
@@ -85,7 +86,9 @@ def find_facts(number: str) -> None:
 
 def _fact_line(each: fact_search.ShownFact) -> str:
     row, told = each.row, each.row.content
-    money = f"{told['amount_minor']} {told['currency']}" if told["amount_minor"] is not None else "no amount"
+    money = (
+        Amount(told["amount_minor"], told["currency"]).written() if told["amount_minor"] is not None else "no amount"
+    )
     waits = row.outcome not in (Outcome.APPLIED, Outcome.NOTED)
     todo = f"  {remedy(row.reason)}" if waits and remedy(row.reason) else ""
     return (

@@ -13,7 +13,7 @@ from app.cli.house import house
 from app.cli.report_files import BASES, REPORT_COMMANDS, report_unspent
 from app.domain.accounting_time import Basis, NotATime, moment_given
 from app.domain.csv_text import csv_line
-from app.domain.trial_balance import TrialBalance, TrialBalanceLine, as_json, numbers_of
+from app.domain.trial_balance import TrialBalance, TrialBalanceLine, as_json, numbers_for_people
 from app.services.finance.accounting_periods import balance_by, closed_months, moved_by
 from app.services.ledger import checkpoints
 from app.services.ledger.deferred import deferred_revenue
@@ -55,7 +55,8 @@ def report_deferred_revenue() -> None:
 )
 @click.option("--json", "as_document", is_flag=True, help="As one JSON document.")
 def report_trial_balance(at: str | None, since: str | None, until: str | None, basis: str, as_document: bool) -> None:
-    """What every account of the house, and all users together, gained and lost. Exits 1 if it does not sum to zero."""
+    """What every account of the house, and all users together, gained and lost: money as 6.00, coins as whole numbers;
+    with --json all in the smallest unit. Exits 1 if it does not sum to zero."""
     core = house().core.for_reports()
     ends = [text for text in (at, until) if text is not None]
     if len(ends) > 1 or (at is not None and since is not None) or (until is not None and since is None):
@@ -108,8 +109,8 @@ def as_table(found: TrialBalance) -> Iterator[str]:
     for sheet in found.sheets:
         rows = [
             ("account", "debits", "credits", "balance", ""),
-            *((_name(line), *numbers_of(line), _trouble(line)) for line in sheet.lines),
-            ("total", *numbers_of(sheet), "" if sheet.balanced else "  NOT BALANCED"),
+            *((_name(line), *numbers_for_people(line, sheet), _trouble(line)) for line in sheet.lines),
+            ("total", *numbers_for_people(sheet, sheet), "" if sheet.balanced else "  NOT BALANCED"),
         ]
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
         yield ""

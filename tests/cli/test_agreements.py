@@ -40,7 +40,7 @@ def test_operators_see_what_is_past_due_and_end_it(world: World) -> None:
     house.later(days=1)
     ok, line = _said("list")
     assert ok == "exit 0"
-    assert line.startswith(f"{number}  sandbox  debit  past_due  vip  1500 CNY  user=alice  nothing paid  next charge")
+    assert line.startswith(f"{number}  sandbox  debit  past_due  vip  15.00 CNY  user=alice  nothing paid  next charge")
     assert _said("list", "--status", "active") == _said("list", "--product", "gold") == ["exit 0"]
     assert _said("list", "--status", "past_due", "--account", "debit", "--product", "vip")[1] == line
     assert _said("list", "--csv")[2].startswith(f"{number},alice,vip,sandbox,debit,agr-{number},")
