@@ -52,7 +52,7 @@ class SpoiledQuarter(Quarter):
             if not self._is_settled_late(till):
                 wrongs.append(self._unbalanced(till))
             self.at(self.on(first, time(16)), partial(self._late_row, till))
-        if first % 12 == 0:  # then there is a payout
+        if first % 12 == 0:
             self.at(self.on(first + 3, time(15, 5)), self._payout_without_a_row)
         days = list(range(first, last + 1))
         self.at(self.on(last + 1, time(11)), self._wrong_fee)
@@ -80,9 +80,16 @@ class SpoiledQuarter(Quarter):
 
     def _payout_without_a_row(self) -> None:
         """The provider has paid out, and its account bill does not say so: found by the balances around it."""
-        self.alipay.spoil(self.alipay.last_payout, "unbalanced", self._today())
-        self._planted(self.alipay, "balance", self._today().isoformat())
         self._sale_of(self.alipay)
+        now = self.house.clock.now()
+
+        def spoil() -> None:
+            self._paid_out(self.alipay, 300, "CNY")
+            self.alipay.spoil(self.alipay.last_payout, "unbalanced", self._today())
+            self._planted(self.alipay, "balance", self._today().isoformat())
+
+        self.at(now + timedelta(minutes=20), spoil)
+        self.at(now + timedelta(minutes=40), lambda: self._sale_of(self.alipay))
 
     def _is_settled_late(self, till: AlipayTill | WeChatTill) -> bool:
         """What is wrong in its account bills is not to be seen before the review."""
