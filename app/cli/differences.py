@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from operator import itemgetter
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -229,7 +230,8 @@ def _line(row: AnyRow) -> str:
     names = names or f"  {row.subject}"
     owner = f"  {row.owner}" if row.owner else ""
     note = f"  «{row.note}»" if row.note else ""
-    head = f"{row.id}  {row.at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  {row.type}  {row.state}"
+    at = row.at.astimezone(ZoneInfo(row.zone))
+    head = f"{row.id}  {at:%Y-%m-%d %H:%M:%S%z}  {row.provider_account}  {row.type}  {row.state}"
     return f"{head}{owner}  {sums}{names}{note}"
 
 

@@ -45,6 +45,8 @@ def test_an_entry_is_posted_by_two_persons_and_listed(run: Run) -> None:
     assert table[1].endswith("suspense,600,0,CNY,found")
     report = run("report", "trial-balance", "--at", "2026-01-31").output
     assert re.search(r"bank:ali +0\.00 +6\.00 +6\.00", report)
+    table = run("report", "trial-balance", "--at", "2026-01-31", "--format", "csv").output.splitlines()
+    assert "live,CNY,house,bank:ali,,Paid out to the bank,0.00,6.00,6.00" in table
     booked = run("report", "trial-balance", "--at", "2026-01-31", "--by", "booking")
     assert (booked.exit_code, "bank:ali" in booked.output) == (0, False)
     assert "bank:ali" not in run("report", "trial-balance", "--from", "2026-02-01").output
