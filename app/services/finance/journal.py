@@ -150,7 +150,7 @@ def find_entry(tx: Transaction, number: int) -> AnyRow:
     """Raises NotFound."""
     row = tx.execute(select(JOURNAL_ENTRIES).where(_J.id == number)).one_or_none()
     if row is None:
-        raise NotFound
+        raise NotFound("there is no such journal entry")
     return row
 
 
@@ -242,7 +242,7 @@ def _end(tx: Tx, row: AnyRow, status: EntryStatus, actor: str, **more: Any) -> A
 def _locked(tx: Tx, number: int) -> AnyRow:
     row = tx.execute(select(JOURNAL_ENTRIES).where(_J.id == number).with_for_update()).one_or_none()
     if row is None:
-        raise NotFound
+        raise NotFound("there is no such journal entry")
     return row
 
 
