@@ -135,15 +135,10 @@ def sentence_of(found: RefundOfImport) -> str:
     return f"{went}: would book {total} {currency}, debit {debit.account}, credit {credit.account}, and end it"
 
 
-def follow_refunds_after(tx: Tx, slot: int, fact_id: int, decision: Decision) -> None:
-    """Do what `follow_refunds` does, if the fact is about what an earlier system sold."""
-    if decision.reason in (Mismatch.BEFORE_IMPORT, Mismatch.REFUND_BEFORE_IMPORT):
-        follow_refunds(tx, fact_rows.lock_fact_numbered(tx, slot, fact_id))
-
-
-def follow_refunds(tx: Tx, row: AnyRow) -> None:
-    """Bring the imported period that a purchase paid to where the facts about its refunds have it. `row` is the fact of
+def follow_refunds(tx: Tx, slot: int, fact_id: int) -> None:
+    """Bring the imported period that a purchase paid to where the facts about its refunds have it. The fact is that of
     the purchase, or of a refund. Nothing is done if no earlier system has made it, or it was not told yet."""
+    row = fact_rows.lock_fact_numbered(tx, slot, fact_id)
     paid = _paid(tx, row)
     if paid is None:
         return

@@ -51,7 +51,7 @@ def _applied_here(core: Core, row: AnyRow) -> bool:
     def work(tx: Tx) -> bool:
         done = early_refunds.apply_again(tx, row, row.payment_id or _payment_of(tx, row))
         if done:
-            imported_refunds.follow_refunds(tx, row)
+            imported_refunds.follow_refunds(tx, row.slot, row.id)
         return done
 
     return core.at(row.slot).transact(work)
