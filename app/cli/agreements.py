@@ -16,6 +16,7 @@ from app.domain import list_tables, representations
 from app.domain.agreements import AgreementStatus
 from app.domain.imported_agreements import IMPORTED_COLUMNS, NEEDED_OF_IMPORTED, agreement_line
 from app.domain.numbers import parse_number
+from app.domain.report_tables import Amount
 from app.models.base import AnyRow
 from app.services.agreements import agreement_lists, agreement_requests
 from app.services.agreements.agreement_lists import AgreementFilter
@@ -138,7 +139,7 @@ def _found(number: str) -> AnyRow:
 
 
 def _line(row: AnyRow) -> str:
-    money = f"{row.amount_minor} {row.currency}" if row.amount_minor is not None else "the store's price"
+    money = Amount(row.amount_minor, row.currency).written() if row.amount_minor is not None else "the store's price"
     paid = f"paid until {row.paid_until:%Y-%m-%d %H:%M}" if row.paid_until else "nothing paid"
     charge = f"  next charge {row.next_charge_at:%Y-%m-%d %H:%M}" if row.next_charge_at else ""
     ended = f"  ended by {row.ended_by}" if row.ended_by else ""

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
-from app.cli.days import Days, DaysType
+from app.cli.days import BILL_ZONE, Days, DaysType
 from app.cli.house import house
 from app.cli.lists import list_options, write_list
 from app.domain.list_tables import BILL_LINE_COLUMNS
+from app.domain.report_tables import Amount
 from app.models.base import AnyRow
 from app.services.base.errors import NotFound
 from app.services.bills import readings
@@ -160,8 +161,10 @@ def _reading_line(reading: AnyRow) -> str:
 
 def _line_of_bill(line: AnyRow) -> str:
     names = "".join(f"  {name}={value}" for name in ("ours", "theirs", "refund") if (value := getattr(line, name)))
-    fee = f"  fee {line.fee_minor}" if line.fee_minor else ""
-    return f"{line.at:%Y-%m-%d %H:%M:%S}  {line.kind}  {line.amount_minor} {line.currency}{fee}{names}  {line.name}"
+    fee = f"  fee {Amount(line.fee_minor, line.currency).decimal()}" if line.fee_minor else ""
+    money = Amount(line.amount_minor, line.currency).written()
+    at = line.at.astimezone(BILL_ZONE)
+    return f"{at:%Y-%m-%d %H:%M:%S%z}  {line.kind}  {money}{fee}{names}  {line.name}"
 
 
 def _file_name(bill: AnyRow) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from operator import itemgetter
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -15,6 +16,7 @@ from app.cli.lists import list_options, span_of, time_options, write_list
 from app.domain import list_tables, representations
 from app.domain.differences import DifferenceType
 from app.domain.numbers import parse_number
+from app.domain.report_tables import Amount
 from app.domain.settling import TooMuchLeftOver
 from app.models.base import AnyRow
 from app.models.differences import STATES
@@ -198,7 +200,8 @@ def _entries(tx: Tx, row: AnyRow) -> list[str]:
     told = []
     for entry in write_offs.write_off_entries(tx, row):
         debit, credit = entry.lines
-        told.append(f"{entry.total} {entry.currency} from {debit.account} to {credit.account}")
+        total = Amount(entry.total, entry.currency).written()
+        told.append(f"{total}, debit {debit.account}, credit {credit.account}")
     return told
 
 
@@ -221,17 +224,15 @@ def _told() -> Iterator[None]:
 
 
 def _line(row: AnyRow) -> str:
-    sums = f"ours {_sum(row.ours_minor, row.ours_currency)}  theirs {_sum(row.theirs_minor, row.theirs_currency)}"
+    ours = difference_rows.sum_written(row.ours_minor, row.ours_currency)
+    sums = f"ours {ours}  theirs {difference_rows.sum_written(row.theirs_minor, row.theirs_currency)}"
     names = "".join(f"  {name}={value}" for name in ("ours", "theirs", "refund") if (value := getattr(row, name)))
     names = names or f"  {row.subject}"
     owner = f"  {row.owner}" if row.owner else ""
     note = f"  «{row.note}»" if row.note else ""
-    head = f"{row.id}  {row.at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  {row.type}  {row.state}"
+    at = row.at.astimezone(ZoneInfo(row.zone))
+    head = f"{row.id}  {at:%Y-%m-%d %H:%M:%S%z}  {row.provider_account}  {row.type}  {row.state}"
     return f"{head}{owner}  {sums}{names}{note}"
-
-
-def _sum(minor: int | None, currency: str | None) -> str:
-    return "-" if minor is None else f"{minor} {currency}"
 
 
 def _echo_comparison(done: Comparison) -> None:

@@ -18,6 +18,7 @@ from app.domain.chart import CHART, chart_account, own_account
 from app.domain.csv_text import csv_line
 from app.domain.journal import JournalEntry, JournalLine
 from app.domain.money import MoneyError, parse_decimal
+from app.domain.report_tables import Amount
 from app.models.base import AnyRow
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, Tx, environment_of
@@ -112,7 +113,8 @@ def show_entry(number: int) -> None:
         row = house().core.home.read(lambda tx: entries.find_entry(tx, number))
     _say(row)
     for line in row.lines:
-        click.echo(f"  {line['account']}  debit {line['debit']}  credit {line['credit']}")
+        debit, credit = (Amount(line[side], row.currency).decimal() for side in ("debit", "credit"))
+        click.echo(f"  {line['account']}  debit {debit}  credit {credit}")
 
 
 @journal.command("list")
@@ -156,7 +158,8 @@ def _digest(entry: JournalEntry) -> str:
 
 def _say(row: AnyRow) -> None:
     total = sum(line["debit"] for line in row.lines)
-    click.echo(f"journal entry {row.id}: {row.status}  {total} {row.currency}  {row.document}  {row.reason}")
+    money = Amount(total, row.currency).written()
+    click.echo(f"journal entry {row.id}: {row.status}  {money}  {row.document}  {row.reason}")
 
 
 # --- closing a month ---
@@ -194,7 +197,8 @@ def _say_closing(row: AnyRow) -> None:
 @click.option("--from", "since", required=True, metavar="TIME", help="Booked from then on: 2026-03-01, or an ISO time.")
 @click.option("--to", "until", required=True, metavar="TIME", help="Up to then; of a bare date, up to its end.")
 def show_adjustments(since: str, until: str) -> None:
-    """As CSV: what was booked in these days for months that were closed already. It counts when it was booked."""
+    """As CSV: what was booked in these days for months that were closed already. It counts when it was booked. Money is
+    written as 6.00, coins are whole numbers."""
     core = house().core
     zone = core.rules.ledger.zone
     with _refusals():
@@ -205,6 +209,8 @@ def show_adjustments(since: str, until: str) -> None:
     def write(tx: Tx) -> None:
         for row in prior_period_adjustments(tx, span):
             values = [getattr(row, name) for name in (*columns, "reference")]
+            if chart_account(row.debit) and chart_account(row.credit):  # money, and not coins
+                values[columns.index("amount")] = Amount(row.amount, row.asset).decimal()
             click.echo(csv_line(values, end="\n"), nl=False)
 
     core.home.read(write, snapshot=True)
@@ -240,9 +246,12 @@ def show_clearing(account: str, day: str, zone: str) -> None:
     now = core.clock.now()
     rest = False
     for each in core.whole.read(lambda tx: clearing_at_end_of(tx, bill_day, now=now, lag=found.lag), snapshot=True):
-        told = "no bill says" if each.closing is None else str(each.closing)
-        left = "unknown" if each.rest is None else str(each.rest)
-        click.echo(f"{each.currency}  bill {told}  books {each.clearing}  on its way {each.on_its_way}  rest {left}")
+        told, books, way, left = (
+            "unknown" if minor is None else Amount(minor, each.currency).decimal()
+            for minor in (each.closing, each.clearing, each.on_its_way, each.rest)
+        )
+        told = "no bill says" if each.closing is None else told
+        click.echo(f"{each.currency}  bill {told}  books {books}  on its way {way}  rest {left}")
         rest = rest or bool(each.rest)
     if rest:
         raise SystemExit(1)

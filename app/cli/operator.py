@@ -5,9 +5,12 @@ from __future__ import annotations
 import click
 
 from app.cli.house import house
+from app.domain.money import Money, MoneyError, parse_decimal
 from app.domain.remedies import remedy
+from app.domain.report_tables import Amount
 from app.domain.status import NEEDS_A_PERSON, Outcome
-from app.services.facts import assigned, fact_search, inbox, parked
+from app.services.base.errors import DomainError
+from app.services.facts import assigned, fact_search, imported_refunds, inbox, parked
 from app.services.intake import notifications
 from app.services.payments import expiry
 
@@ -83,7 +86,9 @@ def find_facts(number: str) -> None:
 
 def _fact_line(each: fact_search.ShownFact) -> str:
     row, told = each.row, each.row.content
-    money = f"{told['amount_minor']} {told['currency']}" if told["amount_minor"] is not None else "no amount"
+    money = (
+        Amount(told["amount_minor"], told["currency"]).written() if told["amount_minor"] is not None else "no amount"
+    )
     waits = row.outcome not in (Outcome.APPLIED, Outcome.NOTED)
     todo = f"  {remedy(row.reason)}" if waits and remedy(row.reason) else ""
     return (
@@ -133,6 +138,44 @@ def assign_fact(number: int, order_id: int, yes: bool, reason: str, actor: str) 
     except assigned.NotAssigned as error:
         raise click.ClickException(f"fact {number}: {error}") from None
     click.echo(f"{applied.outcome} {applied.reason}".strip())
+
+
+@facts.command("end")
+@click.argument("number", type=int)
+@click.option("--price", help="What the payer paid for the whole purchase, as 15.00: needed where the store told none.")
+@click.option("--currency", help="The currency of --price.")
+@click.option("--yes", is_flag=True, help="Do it; without this, only what would be done is shown.")
+@click.option("--confirm", is_flag=True, help="You are the second person, and agree.")
+@click.option("--reason", default="", help="Needed with --yes.")
+@click.option("--actor", default="", help="Who you are. Needed with --yes and --confirm.")
+def end_fact(
+    number: int, price: str | None, currency: str | None, yes: bool, confirm: bool, reason: str, actor: str
+) -> None:
+    """End a refund of what an earlier system sold (`refund_before_import`): book its money, and take it off the list.
+
+    Coins of that purchase are not touched: take them back by a debit. Exits 1 if it cannot be ended.
+    """
+    core = house().core
+    try:
+        given = _price_given(price, currency)
+        found = imported_refunds.look_at(core, number, given)
+        if confirm or yes:
+            if not actor or not (reason or confirm):
+                raise click.UsageError("--confirm needs --actor" if confirm else "--yes needs --reason and --actor")
+            found = (
+                imported_refunds.confirm_end(core, found, actor=f"operator:{actor}")
+                if confirm
+                else imported_refunds.end_refund(core, found, reason, actor=f"operator:{actor}")
+            )
+    except (DomainError, MoneyError) as error:
+        raise click.ClickException(f"fact {number}: {error}") from None
+    click.echo(imported_refunds.sentence_of(found))
+
+
+def _price_given(price: str | None, currency: str | None) -> Money | None:
+    if (price is None) != (currency is None):
+        raise click.UsageError("--price and --currency belong together")
+    return None if price is None or currency is None else parse_decimal(price, currency)
 
 
 @click.group()

@@ -10,6 +10,7 @@ import click
 from app.cli.house import house
 from app.cli.lists import Table, list_options, span_of, time_options, write_list
 from app.domain import list_tables
+from app.domain.report_tables import Amount
 from app.domain.status import OrderStatus
 from app.services.payments import orders as order_service
 from app.services.payments.order_rows import OrderFilter
@@ -47,7 +48,7 @@ def _table() -> Table[OrderView]:
 
 def _line(view: OrderView) -> str:
     order = view.order
-    money = f"{order.amount_minor} {order.currency}" if order.amount_minor is not None else "no amount"
+    money = Amount(order.amount_minor, order.currency).written() if order.amount_minor is not None else "no amount"
     return (
         f"{order.id}  {order.created_at:%Y-%m-%d %H:%M:%S}  {order.environment}  {order.status}  {money}"
         f"  {order.quantity} × {order.sku}  user={order.user_id}"

@@ -11,6 +11,7 @@ from app.cli.house import house
 from app.cli.lists import Table, list_options, span_of, time_options, write_list
 from app.domain import list_tables, representations
 from app.domain.refunding import RefundStatus
+from app.domain.report_tables import Amount
 from app.models.base import AnyRow
 from app.services.facts import parked
 from app.services.refunds import overdue, refund_lists
@@ -83,7 +84,7 @@ def _table() -> Table[AnyRow]:
 
 
 def _line(row: AnyRow) -> str:
-    money = f"{row.amount_minor} {row.currency}" if row.amount_minor is not None else "no amount"
+    money = Amount(row.amount_minor, row.currency).written() if row.amount_minor is not None else "no amount"
     problem = f"  {row.problem}" if row.problem else ""
     return (
         f"{row.id}  {row.created_at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  {row.origin}  {row.status}  {money}"

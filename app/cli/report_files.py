@@ -24,22 +24,25 @@ FORMATS = [form.value for form in ReportFormat]
 """The words of the command line: click would take the names of an enumeration, `XLSX`, in place of its values."""
 
 
-_form = click.option("--format", "form", type=click.Choice(FORMATS), help="By the file's ending; else CSV.")
-_output = click.option(
+form_option = click.option("--format", "form", type=click.Choice(FORMATS), help="By the file's ending; else CSV.")
+output_option = click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file. Without: CSV to stdout."
 )
 
 
 @click.command("unspent")
-@_form
-@_output
+@form_option
+@output_option
 def report_unspent(form: str | None, output: Path | None) -> None:
     """Who has the coins that are paid for and not spent, and what they are worth at present, by user and purchase."""
-    wanted = _wanted(form, output)
-    house().core.for_reports().whole.read(lambda tx: _write_table(tx, unspent_coins(tx), wanted, output), snapshot=True)
+    wanted = form_wanted(form, output)
+    house().core.for_reports().whole.read(
+        lambda tx: write_table(tx.core, unspent_coins(tx), wanted, output), snapshot=True
+    )
 
 
-def _wanted(form: str | None, output: Path | None) -> ReportFormat:
+def form_wanted(form: str | None, output: Path | None) -> ReportFormat:
+    """By the option, else by the file's ending, else CSV. Raises click's error for a workbook without a file."""
     by_ending = ReportFormat.XLSX if output and output.suffix.lower() == ".xlsx" else ReportFormat.CSV
     wanted = ReportFormat(form) if form else by_ending
     if wanted is ReportFormat.XLSX and output is None:
@@ -52,11 +55,11 @@ def _command(name: str) -> click.Command:
     @click.option("--from", "since", required=True, metavar="DATE", help="2026-01-01, or an ISO time with its zone.")
     @click.option("--to", "until", required=True, metavar="DATE", help="The last day, or an ISO time with its zone.")
     @click.option("--by", "basis", type=click.Choice(BASES), default=BASES[0], show_default=True)
-    @_form
-    @_output
+    @form_option
+    @output_option
     def draw(since: str, until: str, basis: str, form: str | None, output: Path | None) -> None:
         core = house().core
-        span, wanted = _span(core, since, until), _wanted(form, output)
+        span, wanted = _span(core, since, until), form_wanted(form, output)
         try:
             core.for_reports().whole.read(
                 lambda tx: _write(tx, name, span, Basis(basis), wanted, output), snapshot=True
@@ -79,16 +82,17 @@ def _span(core: Core, since: str, until: str) -> Span:
 
 
 def _write(tx: Tx, name: str, span: Span, basis: Basis, form: ReportFormat, output: Path | None) -> None:
-    _write_table(tx, draw_report(tx, name, span, basis), form, output)
+    write_table(tx.core, draw_report(tx, name, span, basis), form, output)
 
 
-def _write_table(tx: Tx, table: ReportTable, form: ReportFormat, output: Path | None) -> None:
+def write_table(core: Core, table: ReportTable, form: ReportFormat, output: Path | None) -> None:
+    """Write the rows into the file, or as CSV to stdout."""
     with _counted(table) as counted:
         if output is None:
             for line in csv_lines(counted, _LINE_END):
                 click.echo(line, nl=False)
         elif form is ReportFormat.XLSX:
-            write_workbook(counted, output, tx.core.rules.ledger.zone)
+            write_workbook(counted, output, core.rules.ledger.zone)
         else:
             with output.open("w", encoding="utf-8", newline="") as file:
                 file.writelines(csv_lines(counted))

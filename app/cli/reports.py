@@ -5,18 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime, tzinfo
+from pathlib import Path
 
 import click
 
 from app.cli.finance import show_adjustments, show_chart, show_clearing
 from app.cli.house import house
-from app.cli.report_files import BASES, REPORT_COMMANDS, report_unspent
+from app.cli.report_files import (
+    BASES,
+    REPORT_COMMANDS,
+    form_option,
+    form_wanted,
+    output_option,
+    report_unspent,
+    write_table,
+)
 from app.domain.accounting_time import Basis, NotATime, moment_given
 from app.domain.csv_text import csv_line
-from app.domain.trial_balance import TrialBalance, TrialBalanceLine, as_json, numbers_of
+from app.domain.trial_balance import TrialBalance, TrialBalanceLine, as_json, numbers_for_people
 from app.services.finance.accounting_periods import balance_by, closed_months, moved_by
 from app.services.ledger import checkpoints
 from app.services.ledger.deferred import deferred_revenue
+from app.services.reports.balances import balance_table
 
 
 @click.group()
@@ -54,8 +64,19 @@ def report_deferred_revenue() -> None:
     help="When it happened (of closed months what was closed), or when it was booked.",
 )
 @click.option("--json", "as_document", is_flag=True, help="As one JSON document.")
-def report_trial_balance(at: str | None, since: str | None, until: str | None, basis: str, as_document: bool) -> None:
-    """What every account of the house, and all users together, gained and lost. Exits 1 if it does not sum to zero."""
+@form_option
+@output_option
+def report_trial_balance(
+    at: str | None,
+    since: str | None,
+    until: str | None,
+    basis: str,
+    as_document: bool,
+    form: str | None,
+    output: Path | None,
+) -> None:
+    """What every account of the house, and all users together, gained and lost: money as 6.00, coins as whole numbers;
+    with --json all in the smallest unit. Exits 1 if it does not sum to zero."""
     core = house().core.for_reports()
     ends = [text for text in (at, until) if text is not None]
     if len(ends) > 1 or (at is not None and since is not None) or (until is not None and since is None):
@@ -67,11 +88,13 @@ def report_trial_balance(at: str | None, since: str | None, until: str | None, b
     else:
         start = report_moment(since, zone, is_end=False)
         found = core.whole.read(lambda tx: moved_by(tx, Basis(basis), now=now, since=start, until=end), snapshot=True)
-    if as_document:
+    if form is not None or output is not None:
+        write_table(core, balance_table(found, core.rules.finance), form_wanted(form, output), output)
+    elif as_document:
         sheets = [as_json(sheet) for sheet in found.sheets]
         click.echo(json.dumps({"at": found.at.isoformat(), "balanced": found.balanced, "sheets": sheets}))
     else:
-        click.echo("\n".join(as_table(found)))
+        click.echo("\n".join(as_table(found, zone)))
     if not found.balanced:
         raise SystemExit(1)
 
@@ -102,14 +125,14 @@ def recount_checkpoints(since: datetime) -> None:
     click.echo(f"checkpoints: {written} written anew")
 
 
-def as_table(found: TrialBalance) -> Iterator[str]:
-    """Line by line. What is wrong is said at the end of its line."""
-    yield f"trial balance at {found.at.isoformat()}"
+def as_table(found: TrialBalance, zone: tzinfo) -> Iterator[str]:
+    """Line by line, its moment in that zone. What is wrong is said at the end of its line."""
+    yield f"trial balance at {found.at.astimezone(zone):%Y-%m-%d %H:%M:%S%z}"
     for sheet in found.sheets:
         rows = [
             ("account", "debits", "credits", "balance", ""),
-            *((_name(line), *numbers_of(line), _trouble(line)) for line in sheet.lines),
-            ("total", *numbers_of(sheet), "" if sheet.balanced else "  NOT BALANCED"),
+            *((_name(line), *numbers_for_people(line, sheet), _trouble(line)) for line in sheet.lines),
+            ("total", *numbers_for_people(sheet, sheet), "" if sheet.balanced else "  NOT BALANCED"),
         ]
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
         yield ""

@@ -21,6 +21,8 @@ NOT_OUR_MONEY = frozenset(
 SECOND_TRADE = "second_trade_of_one_number"
 ORDER_ALREADY_PAID = "order_already_paid"
 AFTER_THE_END = "after_the_end"
+TOLD_WITH_ITS_BUYER = "told_again_with_its_buyer"
+"""Of a store's fact that was told before its buyer was known: it lies where the buyer's data are once more."""
 
 
 class Late(StrEnum):

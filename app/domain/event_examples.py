@@ -275,7 +275,7 @@ def _gift(kind: EventType) -> dict[str, Any]:
 
 def _agreement(kind: EventType) -> dict[str, Any]:
     ended, renewed = kind is EventType.AGREEMENT_ENDED, kind is EventType.AGREEMENT_RENEWED
-    raised = kind is EventType.AGREEMENT_PRICE_INCREASE
+    raised = kind in (EventType.AGREEMENT_PRICE_INCREASE, EventType.AGREEMENT_REFUNDED)
     status = "ended" if ended else "past_due" if kind is EventType.AGREEMENT_PAST_DUE else "active"
     return representations.agreement_data(
         SimpleNamespace(
@@ -302,7 +302,7 @@ def _agreement(kind: EventType) -> dict[str, Any]:
             grace_until=None,
             next_charge_at=None if ended or raised else MADE_AT + timedelta(days=31 if renewed else 1),
             renews=True if raised else None,
-            price_increase="pending" if raised else None,
+            price_increase="pending" if kind is EventType.AGREEMENT_PRICE_INCREASE else None,
             cancel_at=None,
             signed_at=MADE_AT,
             ended_at=MADE_AT + timedelta(days=3) if ended else None,
@@ -314,16 +314,17 @@ def _agreement(kind: EventType) -> dict[str, Any]:
 
 
 def _period(kind: EventType) -> dict[str, Any]:
-    paid = kind is EventType.AGREEMENT_RENEWED
+    paid, refunded = kind is EventType.AGREEMENT_RENEWED, kind is EventType.AGREEMENT_REFUNDED
+    has_ended = paid or refunded
     return representations.period_data(
         SimpleNamespace(
             number=0,
             starts_at=MADE_AT,
             ends_at=MADE_AT + timedelta(days=31),
-            status="paid" if paid else "due",
-            order_id=_ORDER,
-            refusal="" if paid else "no_money",
-            next_try_at=None if paid else MADE_AT + timedelta(days=1),
+            status="paid" if paid else "refunded" if refunded else "due",
+            order_id=None if refunded else _ORDER,
+            refusal="" if has_ended else "no_money",
+            next_try_at=None if has_ended else MADE_AT + timedelta(days=1),
         )
     )
 

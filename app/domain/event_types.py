@@ -47,6 +47,7 @@ class EventType(StrEnum):
     AGREEMENT_ENDED = "agreement.ended"
     AGREEMENT_PLAN_CHANGED = "agreement.plan_changed"
     AGREEMENT_PRICE_INCREASE = "agreement.price_increase"
+    AGREEMENT_REFUNDED = "agreement.refunded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,5 +153,10 @@ MEANINGS: dict[EventType, EventMeaning] = {
         "A store asks a higher price from the next period on: `price_increase` says whether the payer has said yes."
         " Without that the subscription ends with its period.",
         _AGREEMENT,
+    ),
+    EventType.AGREEMENT_REFUNDED: EventMeaning(
+        "All money of a period that an earlier system sold went back: the period is `refunded`, and makes nothing"
+        " active any more. Or the refund was undone: the period is `free` again.",
+        _PERIOD,
     ),
 }

@@ -11,6 +11,7 @@ from enum import StrEnum
 from app.domain.chart import WRITE_OFF, chart_account
 from app.domain.ledger import ENVIRONMENTS, LONGEST, MAX_AMOUNT, Transfer, system
 from app.domain.money import Money, MoneyError
+from app.domain.report_tables import Amount
 
 MOST_JOURNAL_LINES = 100
 """Lines of one entry."""
@@ -87,7 +88,8 @@ def check_entry(entry: JournalEntry) -> None:
         raise BadEntry("an account stands in one line only")
     credited = sum(line.credit for line in entry.lines)
     if entry.total != credited:
-        raise BadEntry(f"debits are {entry.total} and credits {credited}: an entry is balanced")
+        debits, credits_ = (Amount(minor, entry.currency).written() for minor in (entry.total, credited))
+        raise BadEntry(f"debits are {debits} and credits {credits_}: an entry is balanced")
     if entry.total > MAX_AMOUNT:
         raise BadEntry("its sum passes 2^63 - 1")
 

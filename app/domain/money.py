@@ -39,6 +39,11 @@ class Money:
         return f"{Decimal(self.minor).scaleb(-digits):.{digits}f}"
 
 
+def is_currency_code(text: str) -> bool:
+    """Whether the text is written as currencies are: three capital letters."""
+    return _CURRENCY.fullmatch(text) is not None
+
+
 def exponent(currency: str) -> int:
     """How many decimal places the currency's minor unit has (ISO 4217)."""
     return _EXPONENTS.get(currency, 2)

@@ -29,8 +29,8 @@ REMEDIES: Mapping[str, str] = {
     Mismatch.BEFORE_PAYMENT: "a refund whose payment was not heard of yet: it waits and needs nobody",
     Mismatch.BEFORE_IMPORT: "the earlier system has credited it: nothing is to be done",
     Mismatch.REFUND_BEFORE_IMPORT: (
-        "the sale and its coins are the earlier system's: take the coins back by a debit, and book the money by a"
-        " journal entry, debit `opening`, credit `clearing` (docs/finance.md); it stays listed"
+        "the sale and its coins are the earlier system's: take the coins back by a debit, and book the money with"
+        " `tillbook facts end`, which shows its journal entry first (docs/finance.md)"
     ),
     Mismatch.ASSIGNED: "assigning it was stopped in the middle: run `tillbook facts assign` with its order again",
     Mismatch.REFUNDS_UNKNOWN: (

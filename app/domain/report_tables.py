@@ -23,6 +23,11 @@ class Amount(NamedTuple):
         sign = "-" if self.minor < 0 else ""
         return f"{sign}{whole}.{part:0{digits}d}" if digits else f"{sign}{whole}"
 
+    def written(self) -> str:
+        """With its currency: `6.00 CNY`. So is money in every line for people; names with `_minor` are in minor
+        units."""
+        return f"{self.decimal()} {self.currency}"
+
 
 Cell = str | int | Amount | date | datetime | None
 """Text (numbers of orders and payments, too), a count, money, a day, a moment; None where there is nothing to say."""

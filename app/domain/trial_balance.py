@@ -8,6 +8,9 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
+from app.domain.money import is_currency_code
+from app.domain.report_tables import Amount
+
 Sheet = tuple[str, str]
 """Asset and environment: what can be added up."""
 
@@ -87,6 +90,11 @@ class TrialSheet:
         return sum(line.balance for line in self.lines)
 
     @property
+    def is_money(self) -> bool:
+        """Whether the asset is a currency: users have coins only, and the house has no coins without them."""
+        return not any(line.of_users for line in self.lines) and is_currency_code(self.asset)
+
+    @property
     def balanced(self) -> bool:
         return self.debits == self.credits and self.balance == 0 and not any(line.difference for line in self.lines)
 
@@ -160,3 +168,11 @@ def _named(one: TrialBalanceLine | TrialSheet) -> dict[str, str]:
 def numbers_of(one: TrialBalanceLine | TrialSheet) -> tuple[str, str, str]:
     """Debits, credits and balance as decimal text."""
     return str(one.debits), str(one.credits), str(one.balance)
+
+
+def numbers_for_people(one: TrialBalanceLine | TrialSheet, sheet: TrialSheet) -> tuple[str, str, str]:
+    """As `numbers_of`; of money in major units."""
+    if not sheet.is_money:
+        return numbers_of(one)
+    debits, credit, balance = (Amount(sum_, sheet.asset).decimal() for sum_ in (one.debits, one.credits, one.balance))
+    return debits, credit, balance

@@ -162,6 +162,7 @@ class AgreementPeriod(Base):
     starts_at: Mapped[datetime] = mapped_column(Moment)
     ends_at: Mapped[datetime] = mapped_column(Moment)
     status: Mapped[str] = mapped_column(String(16))
+    """`refunded`: an earlier system sold it, and all of its money went back."""
     order_id: Mapped[int | None] = mapped_column(Big)
     payment_id: Mapped[int | None] = mapped_column(Big)
     """The payment that paid it. Null for a free one."""
@@ -183,7 +184,7 @@ class AgreementPeriod(Base):
         ForeignKeyConstraint(["slot", "payment_id"], ["payments.slot", "payments.id"]),
         CheckConstraint("number >= 0", name="number_not_negative"),
         CheckConstraint("ends_at > starts_at", name="has_a_length"),
-        CheckConstraint("status IN ('due', 'paid', 'free', 'unpaid')", name="status_known"),
+        CheckConstraint("status IN ('due', 'paid', 'free', 'unpaid', 'refunded')", name="status_known"),
         CheckConstraint("(status = 'paid') = (payment_id IS NOT NULL)", name="paid_by_a_payment"),
         CheckConstraint("payment_id IS NULL OR order_id IS NOT NULL", name="payment_of_an_order"),
         Index(None, "slot", "order_id", unique=True),

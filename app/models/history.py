@@ -88,23 +88,27 @@ class Telling(Base):
 
 
 class Intervention(Base):
-    """What a person did by hand about a payment or its refund, who it was, and why. Never updated."""
+    """What a person did by hand about a payment, its refund, or a fact that is about no payment; who it was, and why.
+    Never updated."""
 
     __tablename__ = "interventions"
 
     slot: Mapped[int] = mapped_column(Integer, primary_key=True)
     id: Mapped[int] = mapped_column(Big, primary_key=True)
-    payment_id: Mapped[int] = mapped_column(Big)
+    payment_id: Mapped[int | None] = mapped_column(Big)
     refund_id: Mapped[int | None] = mapped_column(Big)
     what: Mapped[str] = mapped_column(String(32))
     actor: Mapped[str] = mapped_column(String(160))
     reason: Mapped[str] = mapped_column(String(256))
     at: Mapped[datetime] = mapped_column(Moment)
+    fact_id: Mapped[int | None] = mapped_column(Big)
 
     __table_args__ = (
+        CheckConstraint("payment_id IS NOT NULL OR fact_id IS NOT NULL", name="about_something"),
         slot_matches_id(),
         CheckConstraint(
-            "what IN ('payment_closed', 'refund_ended', 'question_ended', 'fulfilment_ended', 'fact_assigned')",
+            "what IN ('payment_closed', 'refund_ended', 'question_ended', 'fulfilment_ended', 'fact_assigned',"
+            " 'fact_ended')",
             name="what_known",
         ),
         CheckConstraint("length(actor) > 0", name="has_actor"),

@@ -130,8 +130,10 @@ class PeriodOut(Out):
     number: int = Field(description="0, 1, 2 …", examples=[0])
     starts_at: At
     ends_at: At
-    status: Literal["due", "paid", "free", "unpaid"] = Field(
-        description="`unpaid`: all attempts are over.", examples=["paid"]
+    status: Literal["due", "paid", "free", "unpaid", "refunded"] = Field(
+        description="`unpaid`: all attempts are over. `refunded`: an earlier system sold it, and all of its money went"
+        " back.",
+        examples=["paid"],
     )
     order: Number | None = Field(description="The order of its charge; null: not charged yet, or free.")
     refusal: str = Field(description="Why the last charge was refused.", examples=["no_money"])

@@ -133,6 +133,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "no_such_day": (409, "There is no such day or time of day."),
     "entry_taken_back": (409, "Only a posted journal entry can be taken back, and only once."),
     "needs_another_person": (409, "Another person than the one who proposed it must confirm it."),
+    "fact_not_ended": (409, "This fact cannot be ended so: `detail` says why."),
     "difference_refused": (409, "This cannot be done about the difference."),
     "not_closable": (409, "The month cannot be closed."),
     # Not the caller's fault

@@ -9,7 +9,19 @@ from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
 from app.domain.journal import MOST_JOURNAL_LINES
-from app.web.fields import At, Currency, Environment, MomentField, Number, Reason, ShownCurrency, Text
+from app.web.fields import (
+    At,
+    Currency,
+    Environment,
+    MomentField,
+    Number,
+    PositiveInt,
+    Reason,
+    ShownAccount,
+    ShownCurrency,
+    ShownUser,
+    Text,
+)
 from app.web.schemas import In, ListQuery, NextCursor, Out
 
 _LINE: JsonDict = {"account": "suspense", "debit_minor": 600, "credit_minor": 0}
@@ -67,6 +79,45 @@ class JournalEntryIn(In):
 class ReversalOfEntryIn(In):
     document: Document
     reason: Reason
+
+
+_PRICE = Field(
+    default=None, description="The gross price of the purchase: needed where the store told none.", examples=[1500]
+)
+
+
+class RefundPriceQuery(In):
+    price_minor: Annotated[int, Field(gt=0, le=2**63 - 1)] | None = _PRICE
+    currency: Currency | None = Field(default=None, description="Of `price_minor`.")
+
+
+class EndOfFactIn(In):
+    reason: Reason
+    price_minor: PositiveInt | None = _PRICE
+    currency: Currency | None = Field(default=None, description="Of `price_minor`.")
+
+
+class RefundOfImportOut(Out):
+    number: Number
+    state: Literal["open", "proposed", "ended"] = Field(
+        description="`proposed`: its entry waits for a second person.", examples=["open"]
+    )
+    provider_account: ShownAccount
+    provider_number: str = Field(description="The provider's number of the purchase.", examples=["2000000123456789"])
+    user: ShownUser | None = Field(description="Whose agreement it is; null: it went over to another user.")
+    agreement: Number | None = Field(description="Likewise.")
+    at: At = Field(description="When the money went back.")
+    price_minor: int | None = Field(description="The gross price of the purchase; null: not told.", examples=[1500])
+    currency: ShownCurrency | None = Field(description="Of all sums here.")
+    refunded_minor: int | None = Field(
+        description="What of it is gone by all refunds that were told; null: the price is not known.", examples=[1500]
+    )
+    booked_minor: int = Field(
+        description="What is booked of that already. The rest is booked by the end: debit `opening`, credit `clearing`"
+        " of the provider account.",
+        examples=[0],
+    )
+    entry: Number | None = Field(description="The newest journal entry about the purchase.")
 
 
 class JournalLineOut(Out):

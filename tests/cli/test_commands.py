@@ -182,7 +182,7 @@ def test_parked_facts_are_listed_and_reexamined(operator: World) -> None:
     unknown = told(operator, replace(fact, ref=Ref(ours="12345678", theirs="T-2"))).fact_id
     lines = {line.split("  ")[0]: line for line in run("facts", "list").output.splitlines()}
     assert set(lines) == {str(held), str(unknown)}
-    assert "sandbox  paid  other_amount  599 CNY" in lines[str(held)]
+    assert "sandbox  paid  other_amount  5.99 CNY" in lines[str(held)]
     assert lines[str(unknown)].endswith("ours=12345678 theirs=T-2")
     assert "  user=alice product=coins-60  another amount was paid than asked: give it back" in lines[str(held)]
     assert "  user=alice product=None  looked at again for 30 days; restore the order" in lines[str(unknown)]
@@ -202,7 +202,7 @@ def test_money_that_matches_nothing_is_assigned_to_an_order(operator: World) -> 
     number = told(operator, paid_fact(operator, view.payments[0].id, owner=None, ref=ref)).fact_id
     words = ("facts", "assign", str(number), "--order", str(view.order.id))
     shown = run(*words)
-    said = f"would give 600 CNY of T-2 to order {view.order.id} of user alice"
+    said = f"would give 6.00 CNY of T-2 to order {view.order.id} of user alice"
     assert (shown.exit_code, shown.output.startswith(said), operator.coins()) == (0, True, 0)
     assert run(*words, "--yes", "--actor", "jo").exit_code == 2, "who and why are asked for"
     done = run(*words, "--yes", "--actor", "jo", "--reason", "the receipt")

@@ -49,9 +49,10 @@ def test_a_difference_is_listed_shown_worked_on_and_written_off_by_two(house: Se
     assert run("differences", "repair", number, "--yes").exit_code == 2
     assert "it has: ask, refund" in run("differences", "repair", number, "--by", "apply").output
     done = run("differences", "write-off", number, "--reason", "too small", "--actor", "wang")
-    assert "would book 150 CNY from writeoff to clearing:sandbox" in done.output
+    assert "would book 1.50 CNY, debit writeoff, credit clearing:sandbox" in done.output
     same = run("differences", "write-off", number, "--confirm", "--actor", "wang")
     assert (same.exit_code, "another person" in same.output) == (1, True)
+    assert "books 6.00  on its way" in run("report", "clearing", "sandbox", "2026-01-02").output
     assert "written_off" in run("differences", "write-off", number, "--confirm", "--actor", "li").output
     shown = run("differences", "show", number).output
     assert [line.split("  ")[2] for line in shown.splitlines()[1:-1]] == [
@@ -90,7 +91,7 @@ def test_bills_are_listed_with_what_became_of_them_and_line_by_line(house: Settl
     assert run("bills", "readings").output == "sandbox  trade  2026-01-02  trades  read  1 lines\n"
     assert run("bills", "readings", "--status", "refused").output == ""
     [line] = run("bills", "lines", "sandbox", "--days", "2026-01-02").output.splitlines()
-    assert f"payment  600 CNY  ours={paid.ref.ours}  theirs={paid.ref.theirs}" in line
+    assert f"payment  6.00 CNY  ours={paid.ref.ours}  theirs={paid.ref.theirs}" in line
     assert run("bills", "lines", "sandbox", "--days", "2026-01-03").output == ""
     [head, row] = run("bills", "lines", "sandbox", "--csv").output.splitlines()
     assert row.split(",")[head.split(",").index("amount_minor")] == "600"

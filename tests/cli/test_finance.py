@@ -36,7 +36,7 @@ def test_an_entry_is_posted_by_two_persons_and_listed(run: Run) -> None:
     assert "posted" in run("journal", "confirm", number, "--actor", "li").output
     assert "posted" in run("journal", "confirm", number, "--actor", "li").output
     assert run("journal", "withdraw", number, "--actor", "li").exit_code == 1
-    assert "bank:ali  debit 0  credit 600" in run("journal", "show", number).output
+    assert "bank:ali  debit 0.00  credit 6.00" in run("journal", "show", number).output
     back = run("journal", "reverse", number, "--document", "D-2", "--reason", "wrong", "--actor", "mei")
     assert "proposed" in back.output
     table = run("journal", "list", "--status", "posted").output.splitlines()
@@ -44,7 +44,9 @@ def test_an_entry_is_posted_by_two_persons_and_listed(run: Run) -> None:
     assert table[1].startswith(f"{number},posted,D-1,2026-01-31")
     assert table[1].endswith("suspense,600,0,CNY,found")
     report = run("report", "trial-balance", "--at", "2026-01-31").output
-    assert re.search(r"bank:ali +0 +600 +600", report)
+    assert re.search(r"bank:ali +0\.00 +6\.00 +6\.00", report)
+    table = run("report", "trial-balance", "--at", "2026-01-31", "--format", "csv").output.splitlines()
+    assert "live,CNY,house,bank:ali,,Paid out to the bank,0.00,6.00,6.00" in table
     booked = run("report", "trial-balance", "--at", "2026-01-31", "--by", "booking")
     assert (booked.exit_code, "bank:ali" in booked.output) == (0, False)
     assert "bank:ali" not in run("report", "trial-balance", "--from", "2026-02-01").output

@@ -34,9 +34,9 @@ def test_an_order_whose_notification_was_lost_tells_its_story(find: Run, world: 
     first, *rest = told.stdout.splitlines()
     assert first.startswith(f"payment  {payment_id}  paid  user=bob  order={view.order.id}  account=sandbox")
     said = [line.split("  ", 1)[1] for line in rest if line.startswith("2026-")]
-    assert said[0] == f"order {view.order.id} was made: coins-60 600 CNY"
+    assert said[0] == f"order {view.order.id} was made: coins-60 6.00 CNY"
     assert [line for line in said if "was called: query" in line and "answered" in line and "(paid)" in line]
-    assert f"sandbox told by query that it is paid 600 CNY about payment {payment_id}: applied" in said
+    assert f"sandbox told by query that it is paid 6.00 CNY about payment {payment_id}: applied" in said
     assert [line for line in said if line.startswith("booked: purchase 60 coin (issuance to wallet)")]
 
 

@@ -68,7 +68,7 @@ def test_a_file_is_checked_whole_then_taken_over_once(world: World, file: Path) 
     assert said("agreements", "import", str(file)) == (0, ["imported: 1 agreements; imported before: 0"])
     assert said("agreements", "import", str(file)) == (0, ["imported: 0 agreements; imported before: 1"])
     (line,) = said("agreements", "list")[1]
-    assert "sandbox  active  vip  1500 CNY  user=alice  paid until 2099-01-09 16:00" in line
+    assert "sandbox  active  vip  15.00 CNY  user=alice  paid until 2099-01-09 16:00" in line
     assert said("find", "S-1")[1] != []
     file.write_text(HEAD + GOOD.replace("15.00", "18.00"), encoding="utf-8")
     assert said("agreements", "import", str(file))[1][1:] == ["line 2: amount: was imported as 1500"]

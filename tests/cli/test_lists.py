@@ -48,7 +48,7 @@ def test_orders_are_listed_by_status_time_and_user(buyers: list[Buyer]) -> None:
     assert [line.split()[0] for line in run("orders", "list", "--limit", "2")] == numbers[:2]
     assert run("orders", "list", "--status", "open") == []
     (line,) = run("orders", "list", "--user", buyers[1].user, "--status", "paid")
-    assert line.endswith(f"sandbox  paid  600 CNY  1 × coins-60  user={buyers[1].user}")
+    assert line.endswith(f"sandbox  paid  6.00 CNY  1 × coins-60  user={buyers[1].user}")
     since = buyers[1].world.order_row(buyers[1].order_id).created_at.isoformat()
     assert len(run("orders", "list", "--since", since)) == 2
     assert len(run("orders", "list", "--until", since)) == 1

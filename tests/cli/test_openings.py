@@ -104,7 +104,11 @@ def test_an_interrupted_import_goes_on_and_a_line_that_moved_to_another_user_is_
     file.write_text(whole.replace("\n7,user-7,", "\n7,user-8,"), encoding="utf-8")
     assert "the line '7' was imported before, for another user" in run(str(file)).output
     file.write_text(whole.replace("\n7,user-7,coin,60", "\n7,user-7,coin,61"), encoding="utf-8")
-    assert "the line '7' of user 'user-7' is refused: key_conflict" in run(str(file)).output
+    assert "the line '7' was imported before, with 60 coins" in run(str(file), "--check").output
+    file.write_text(whole.replace("\n7,user-7,coin,60,false,6.00", "\n7,user-7,coin,60,false,7.00"), encoding="utf-8")
+    assert (
+        "the line '7' of user 'user-7' is refused: it was imported before with another value" in run(str(file)).output
+    )
     assert (balance(world, "user-7"), balance(world, "user-8")) == (17 * 60, 17 * 60)
     assert findings(world) == []
 

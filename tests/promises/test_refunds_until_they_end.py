@@ -341,7 +341,7 @@ def test_an_open_refund_is_listed_as_overdue_and_alarmed_once(
     assert [row.id for row in overdue.list_overdue_refunds(world.core, 10).refunds] == [refund]
     shown = operator("overdue")
     assert (shown.exit_code, shown.output.split("  ")[0]) == (0, str(refund))
-    assert "pending  300 CNY" in shown.output
+    assert "pending  3.00 CNY" in shown.output
 
 
 def test_a_person_ends_a_refund_by_name_and_the_providers_later_word_still_counts(world: World) -> None:

@@ -26,8 +26,9 @@ QUIET_DAYS = 3
 A_WEEK = 7
 BANK_DAYS = timedelta(days=4, hours=1)
 """So long a bank takes for some refunds."""
-PAID_OUT_WITHIN = 6
+PAID_OUT_WITHIN = 5
 """Days. A payout comes every four days, and leaves a little."""
+PAYS_OUT_AT = time(15)
 PAUSE = timedelta(minutes=5)
 """After it the worker looks for bills again."""
 SALE_OF_WRONGS = PACKS[0]
@@ -51,6 +52,8 @@ class Quarter:
             self.wechat.settles_after_a_week()
         elif seed % 3 == 0:
             self.wechat.settles_the_next_day()
+        self.pays_nothing_out = set[str]()
+        """Names of providers that leave out the payouts that are due."""
         self._users, self._strays, self._order = itertools.count(1), itertools.count(STRAY), itertools.count()
         self._reserved = set[str]()
         self._turns: Iterator[AlipayTill | WeChatTill | StoreTill] = itertools.cycle((*self.tills, self.store))
@@ -101,7 +104,7 @@ class Quarter:
         if day % 3 == 1:
             self.at(self.on(day, time(13)), self._sell_elsewhere)
         if day % 4 == 3:
-            self.at(self.on(day, time(15)), self._pay_out)
+            self.at(self.on(day, PAYS_OUT_AT), self._pay_out)
 
     def _today(self) -> date:
         return self.house.clock.now().astimezone(CHINA).date()
@@ -214,7 +217,7 @@ class Quarter:
 
     def _pay_out(self) -> None:
         for till, currency, there in self._balances():
-            if there > 100:
+            if there > 100 and till.name not in self.pays_nothing_out:
                 self._paid_out(till, there - self.chance.randint(0, 100), currency)
 
     def pay_everything_out(self) -> None:

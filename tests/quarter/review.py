@@ -59,8 +59,20 @@ class Review:
     def found(self) -> Counter[Wrong]:
         """What differs from the books. A wrong row also makes the provider's two bills differ, by `BETWEEN_BILLS`."""
         return Counter(
-            Wrong(row.provider_account, row.type, _name(row)) for row in self.open_rows() if not _is_between_bills(row)
+            Wrong(row.provider_account, row.type, self._name(row))
+            for row in self.open_rows()
+            if not _is_between_bills(row)
         )
+
+    def _name(self, row: Any) -> str:
+        if row.type.startswith("refund"):
+            return str(row.refund)
+        if row.type != "balance":
+            return str(row.ours)
+        # Where later rows of the day come back to where it broke, only the next day's bill does not go on from there.
+        day = row.at.astimezone(CHINA).date()
+        planted = {one.name for one in self.quarter.diary.wrongs if one.account == row.provider_account}
+        return str(day - A_DAY if str(day) not in planted and str(day - A_DAY) in planted else day)
 
     def must_have_found_what_was_planted(self) -> None:
         """Each with its type, and nothing else."""
@@ -69,12 +81,19 @@ class Review:
             f"not found: {sorted(map(str, planted - found))}, false: {sorted(map(str, found - planted))}"
         )
 
+    def must_miss_a_payout(self) -> None:
+        """Of the provider that pays out by itself, and has not. The next payout settles it."""
+        account = self.quarter.wechat.name
+        missed = [row for row in self.open_rows() if row.type == "payout_missing"]
+        assert [(row.provider_account, row.theirs_currency) for row in missed] == [(account, "CNY")], missed
+        self.repaired.append(Wrong(account, "payout_missing", missed[0].subject))
+
     def repair_all(self) -> None:
         """As the product offers it, previewed; then the provider makes its wrong bills anew, and these days are
         compared once more."""
         held = {one.wrong.name for one in self.quarter.held_back}
         for row in self.open_rows():
-            if _name(row) in held or _is_between_bills(row):
+            if self._name(row) in held or _is_between_bills(row):
                 continue
             if row.type == "not_ours":
                 self.quarter.house.configure(row.provider_account, shared=True)
@@ -92,7 +111,7 @@ class Review:
         names = {one.wrong.name for one in due}
         for row in self.open_rows():
             by_us = row.type in OFFERED and row.type != "balance" and not _is_between_bills(row)
-            if _name(row) in names and by_us:
+            if self._name(row) in names and by_us:
                 self.repair(row)
         for one in due:
             if one.mend is not None:
@@ -234,14 +253,6 @@ class Review:
         whose = {account.name: account.whose for account in self.core.registry}
         found = run.audit(self.core.whole.sessions, AsOf(self.core.rules.ledger, self.core.clock.now, whose))
         assert found == [], found
-
-
-def _name(row: Any) -> str:
-    if row.type.startswith("refund"):
-        return str(row.refund)
-    if row.type == "balance":
-        return str(row.at.astimezone(CHINA).date())
-    return str(row.ours)
 
 
 def _is_between_bills(row: Any) -> bool:

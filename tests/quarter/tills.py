@@ -90,6 +90,7 @@ class AlipayTill:
         self.office = self.alipay.gateway.bills
         self.office.fees_after = timedelta(seconds=90)
         self.wrong_days: set[tuple[str, date]] = set()
+        self.last_payout = ""
 
     def sell(self, user: str, pack: Pack, *, told: bool = True, coupon: int = 0, charged: bool = False) -> Sale:
         order, number, action = self.house.order(user, pack.sku, self.name, "app")
@@ -128,7 +129,7 @@ class AlipayTill:
 
     def pay_out(self, fen: int, currency: str = "CNY") -> None:
         assert currency in self.currencies
-        self.office.pay_out(fen)
+        self.last_payout = self.office.pay_out(fen)
 
     def balance(self, until: datetime, currency: str = "CNY") -> int:
         assert currency in self.currencies

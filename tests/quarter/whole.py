@@ -30,6 +30,8 @@ def play_quarter(sessions: Sessions, first: date, days: int, sales: int, seed: i
     for begin in range(0, days, REVIEW_EVERY):
         if begin + REVIEW_EVERY <= days:
             quarter.plan_wrongs(begin, begin + WRONG_UNTIL)
+    for moment in quarter.plan_missing_payouts():
+        quarter.at(moment, months.review.must_miss_a_payout)
     for day in range(last + 1):
         quarter.plan_day(day)
         quarter.play_until(quarter.on(day + 1, time(0)) if day < last else quarter.on(day, time(21)))

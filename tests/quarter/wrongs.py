@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from functools import partial
@@ -11,9 +11,12 @@ from typing import Any
 from tests.quarter.calendar import A_DAY, CHINA
 from tests.quarter.diary import NEVER, Sale, Wrong
 from tests.quarter.packs import PACKS
-from tests.quarter.play import BANK_DAYS, PAUSE, SALE_OF_WRONGS, Quarter
+from tests.quarter.play import A_WEEK, BANK_DAYS, PAUSE, SALE_OF_WRONGS, Quarter
 from tests.quarter.plaza import PlazaTill
 from tests.quarter.tills import AlipayTill, WeChatTill, day_of, fetched
+
+MISSING_EVERY = 24
+"""Days: so often WeChat Pay leaves out a payout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +52,44 @@ class SpoiledQuarter(Quarter):
             if not self._is_settled_late(till):
                 wrongs.append(self._unbalanced(till))
             self.at(self.on(first, time(16)), partial(self._late_row, till))
+        if first % 12 == 0:
+            self.at(self.on(first + 3, time(15, 5)), self._payout_without_a_row)
         days = list(range(first, last + 1))
         self.at(self.on(last + 1, time(11)), self._wrong_fee)
         self.at(self.on(last, time(23, 58, 30)), self._status)
         if not self._is_settled_late(self.wechat):
             self.at(self.on(last + 2, time(9)), self._late_fee)
         self.at(self.on(first, time(10, 5)), lambda: self.wechat.brings_a_bill_of_another_merchant(self._yesterday()))
-        self.at(self.on(last + 1, time(9)), partial(self.wechat.fund_bills_are_late, True))
-        self.at(self.on(last + 3, time(9)), partial(self.wechat.fund_bills_are_late, False))
+        if first % MISSING_EVERY or not first:  # else a payout is missed then, by the newest bill
+            self.at(self.on(last + 1, time(9)), partial(self.wechat.fund_bills_are_late, True))
+            self.at(self.on(last + 3, time(9)), partial(self.wechat.fund_bills_are_late, False))
         for number, wrong in enumerate(wrongs):
             second = self.chance.randrange(8 * 3600, 22 * 3600)
             self.at(self.on(days[number % len(days)], time(0)) + timedelta(seconds=second), wrong)
+
+    def plan_missing_payouts(self) -> Iterator[datetime]:
+        """WeChat Pay leaves out a payout, and it is missed from some day on. Until the next one comes; a review lies
+        on neither day. These are the moments between the two."""
+        first = () if self.settled_after_a_week else (3,)
+        for day in (*first, *range(MISSING_EVERY - 1, self.days, MISSING_EVERY)):
+            arrives_after = A_WEEK * self.settled_after_a_week
+            self.at(self.on(day - 3 - arrives_after, time(16)), partial(self._sale_of, self.wechat))
+            self.at(self.on(day, time(14)), partial(self.pays_nothing_out.add, self.wechat.name))
+            self.at(self.on(day, time(16)), partial(self.pays_nothing_out.discard, self.wechat.name))
+            yield self.on(day + 4, time(14))
+
+    def _payout_without_a_row(self) -> None:
+        """The provider has paid out, and its account bill does not say so: found by the balances around it."""
+        self._sale_of(self.alipay)
+        now = self.house.clock.now()
+
+        def spoil() -> None:
+            self._paid_out(self.alipay, 300, "CNY")
+            self.alipay.spoil(self.alipay.last_payout, "unbalanced", self._today())
+            self._planted(self.alipay, "balance", self._today().isoformat())
+
+        self.at(now + timedelta(minutes=20), spoil)
+        self.at(now + timedelta(minutes=40), lambda: self._sale_of(self.alipay))
 
     def _is_settled_late(self, till: AlipayTill | WeChatTill) -> bool:
         """What is wrong in its account bills is not to be seen before the review."""

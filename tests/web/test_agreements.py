@@ -237,7 +237,7 @@ def test_a_backend_finds_an_agreement_and_reads_what_happened_to_it(
     assert (found["kind"], found["number"], found["user"]) == ("agreement", str(number), "alice")
     assert backend.get(found["link"]).get_json()["number"] == str(number)
     entries = backend.get(found["timeline"]).get_json()["entries"]
-    assert entries[0]["text"] == f"agreement {number} with debit was made: vip 1500 CNY"
+    assert entries[0]["text"] == f"agreement {number} with debit was made: vip 15.00 CNY"
     assert "charge" in [entry["what"] for entry in entries]
     assert alice.get(found["timeline"]).get_json()["code"] == "forbidden"
     assert backend.get("/v1/agreements/77/timeline").get_json()["code"] == "not_found"

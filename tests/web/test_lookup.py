@@ -78,7 +78,7 @@ def test_the_timeline_comes_in_pages(backend: ApiClient, order: dict[str, str]) 
     assert all(entry["text"] for entry in entries)
     (paid,) = [entry for entry in entries if entry["what"] == "paid"]
     about = f"about payment {order['payment']}"
-    assert paid["text"] == f"sandbox told by notification that it is paid 600 CNY {about}: applied"
+    assert paid["text"] == f"sandbox told by notification that it is paid 6.00 CNY {about}: applied"
 
 
 def test_what_is_no_cursor_or_no_order_is_refused(backend: ApiClient, order: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """What is active for a user until when, from every provider at once: read from the periods that are paid.
 
-A period counts while its money is with us: a refund of all of it ends what it made active, a refund of a part does not.
+A period counts while its money is with us, or with the earlier system that sold it: a refund of all of it ends what it
+made active, a refund of a part does not.
 An agreement that is being charged goes on for the plan's days of grace; a store says itself how long.
 """
 
@@ -62,7 +63,7 @@ _LISTED = (
         PERIODS,
         (_P.slot == _A.slot)
         & (_P.agreement_id == _A.id)
-        & _P.status.in_(["paid", "free"])
+        & _P.status.in_(["paid", "free", "refunded"])
         & (_P.ends_at > bindparam("p_since", type_=Moment)),
     )
     .where(
@@ -168,6 +169,8 @@ def _told_until(row: AnyRow, lines: Sequence[AnyRow], kept: Sequence[AnyRow]) ->
 
 def _is_refunded(tx: Tx, line: AnyRow) -> bool:
     """Whether all of its money went back."""
+    if line.period_status == "refunded":
+        return True
     if line.paid_minor is not None:
         return bool(line.refunded_minor >= line.paid_minor)
     if not line.refunds_without_amount:

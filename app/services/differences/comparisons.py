@@ -44,7 +44,14 @@ from app.services.differences.difference_rows import Kept, Where, keep_found
 from app.services.differences.payouts import missing_payouts
 from app.services.differences.sides_compared import SidesCompared
 from app.services.differences.store_units_compared import units_compared
-from app.services.differences.told_lines import Coverage, balances_of, lines_between, lines_named, readings_about
+from app.services.differences.told_lines import (
+    Coverage,
+    balances_of,
+    lines_between,
+    lines_named,
+    main_fund_feed,
+    readings_about,
+)
 
 WORKER = "worker"
 _log = structlog.get_logger(__name__)
@@ -100,7 +107,9 @@ def _compare(tx: Tx, *, account: ProviderAccount, since: datetime, until: dateti
         return Comparison(BillSide.SALES, not_ours=units.not_ours, found=of_units, zone=units.zone)
     if side is None:
         return Comparison(gaps=[(since, until)])
-    covered = Coverage(sides[side])
+    main = main_fund_feed(account)
+    of_payers = [row for row in sides[BillSide.FUNDS] if main in (None, row.feed)]
+    covered = Coverage(of_payers if side is BillSide.FUNDS else sides[side])
     zone = Coverage(sides[side] or sides[BillSide.FUNDS]).zone
     result = Comparison(side, zone=zone, gaps=covered.gaps(since, min(until, tx.now)))
     books, lag = BooksOf(account.name, environment_of(account.live)), POOL if side is BillSide.TRADES else account.lag
@@ -117,7 +126,7 @@ def _compare(tx: Tx, *, account: ProviderAccount, since: datetime, until: dateti
     found += _of_entries(tx, side, books, settled, since, until, covered, result)
     result.found = [(side, one) for one in found]
     if sides[BillSide.TRADES] and sides[BillSide.FUNDS]:
-        funds = Coverage(sides[BillSide.FUNDS])
+        funds = Coverage(of_payers)
         compared = SidesCompared(tx, account, covered, funds, since, until)
         result.found += [(BillSide.FUNDS, one) for one in unexplained(compared.differences(), found)]
     result.found += [(BillSide.FUNDS, one) for one in _balances(tx, sides[BillSide.FUNDS], since, until)]
@@ -192,7 +201,13 @@ def _is_of(line: Told, entry: BookedEntry) -> bool:
 
 
 def _balances(tx: Tx, readings: Sequence[AnyRow], since: datetime, until: datetime) -> Iterator[Difference]:
-    """Whether the balances in account bills follow from their rows, and each bill from the one before it."""
+    """Whether the balances in account bills follow from their rows, and each bill from the one before it in its feed:
+    a provider may keep several balances."""
+    for feed in sorted({reading.feed for reading in readings}):
+        yield from _balances_of_feed(tx, [row for row in readings if row.feed == feed], since, until)
+
+
+def _balances_of_feed(tx: Tx, readings: Sequence[AnyRow], since: datetime, until: datetime) -> Iterator[Difference]:
     before: AnyRow | None = None
     closed: dict[str, int | None] = {}
     for reading in readings:

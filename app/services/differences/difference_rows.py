@@ -17,6 +17,7 @@ from app import metrics
 from app.domain.bill_lines import BillSide
 from app.domain.chart import HOUSE_SLOT
 from app.domain.differences import GROWING, WITHOUT_MONEY, Difference, DifferenceType, difference_number
+from app.domain.report_tables import Amount
 from app.models.base import AnyRow
 from app.models.differences import DIFFERENCE_CHANGES, DIFFERENCES
 from app.services.base.context import Core, Tx
@@ -254,4 +255,10 @@ def _close(tx: Tx, *, account: str, numbers: Sequence[int], actor: str) -> int:
 
 
 def _amounts(row: AnyRow) -> str:
-    return f"before: ours {row.ours_minor} {row.ours_currency}, theirs {row.theirs_minor} {row.theirs_currency}"
+    ours, theirs = sum_written(row.ours_minor, row.ours_currency), sum_written(row.theirs_minor, row.theirs_currency)
+    return f"before: ours {ours}, theirs {theirs}"
+
+
+def sum_written(minor: int | None, currency: str | None) -> str:
+    """Money of one side of a difference, for people; a line where there is none."""
+    return "-" if minor is None else Amount(minor, currency or "").written()

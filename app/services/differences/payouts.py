@@ -15,10 +15,9 @@ from app.domain.bill_lines import BillSide, LineKind
 from app.domain.differences import Difference, DifferenceType
 from app.models.bills import BILL_LINES, BILL_READINGS
 from app.providers.registry import ProviderAccount
-from app.providers.verbs import ReadsBills
 from app.services.base.context import Tx
 from app.services.bills.counted_lines import THAT_COUNTS, LinesOf, counted_lines
-from app.services.differences.told_lines import Coverage, readings_about
+from app.services.differences.told_lines import Coverage, main_fund_feed, readings_about
 
 _l, _r = BILL_LINES.c, BILL_READINGS.c
 
@@ -26,7 +25,7 @@ _l, _r = BILL_LINES.c, BILL_READINGS.c
 def missing_payouts(tx: Tx, account: ProviderAccount) -> Iterator[Difference]:
     """At most one for each currency: the next payout. Its sum is the least that lay there for all of the time, without
     what the last payout left: a merchant may keep a reserve."""
-    feed = _main_feed(account)
+    feed = main_fund_feed(account)
     if not account.pays_out_within_days or feed is None:
         return
     until: datetime | None = tx.scalar(select(func.max(_r.until)).where(_is_main(account, feed)))
@@ -49,13 +48,6 @@ def missing_payouts(tx: Tx, account: ProviderAccount) -> Iterator[Difference]:
             after = "none before" if paid_out is None else f"the last one {paid_out.at.isoformat()}"
             about = f"payout of {feed} in {currency}, {after}"
             yield Difference(DifferenceType.PAYOUT_MISSING, about, since, theirs_minor=lies, theirs_currency=currency)
-
-
-def _main_feed(account: ProviderAccount) -> str | None:
-    """The first account bill that the plugin names: that of the balance from which the provider pays out."""
-    provider = account.provider
-    feeds = provider.bill_feeds.items() if isinstance(provider, ReadsBills) else ()
-    return next((feed for feed, side in feeds if side is BillSide.FUNDS), None)
 
 
 def _is_main(account: ProviderAccount, feed: str) -> ColumnElement[bool]:

@@ -15,6 +15,7 @@ from app.domain.bill_lines import BillSide
 from app.domain.differences import DifferenceType
 from app.domain.facts import Fact, Kind, Ref
 from app.domain.money import Money
+from app.domain.report_tables import Amount
 from app.models.base import AnyRow
 from app.models.bills import BILL_LINES
 from app.providers.registry import ProviderAccount
@@ -102,7 +103,7 @@ def plan_repair(core: Core, number: int, repair: Repair | None = None) -> Plan:
     chosen = repair or offered[0]
     if chosen is Repair.APPLY:
         fact = core.home.read(partial(_told_fact, row=row, account=account))
-        money = f"{fact.money.minor} {fact.money.currency}" if fact.money else "no amount"
+        money = Amount(fact.money.minor, fact.money.currency).written() if fact.money else "no amount"
         return Plan(chosen, row, account, f"apply that {fact.kind} {money} is told of {row.theirs or row.ours}", fact)
     if chosen is Repair.REREAD:
         return Plan(chosen, row, account, f"fetch the {row.side} of {account.name} for that time again, and read them")

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from app.domain.chart import WRITE_OFF
 from app.domain.journal import JournalEntry, JournalLine, person_of
+from app.domain.report_tables import Amount
 from app.models.base import AnyRow
 from app.models.differences import DIFFERENCE_CHANGES
 from app.services.base.context import Core, Tx, environment_of
@@ -56,7 +57,7 @@ def _confirm(tx: Tx, *, number: int, actor: str) -> AnyRow:
             f"difference:{row.provider_account}", f"{row.id}:{times}:{entry.currency}", row.written_off_by
         )
         post_agreed(tx, entry, request, confirmed_by=actor)
-    detail = ", ".join(f"{entry.total} {entry.currency}" for entry in entries) or "nothing to book"
+    detail = ", ".join(Amount(entry.total, entry.currency).written() for entry in entries) or "nothing to book"
     return change_difference(tx, row, actor, "written_off", detail, state=WRITTEN_OFF, closed_at=tx.now)
 
 

@@ -66,6 +66,8 @@ IN_CHINESE: dict[EventType, str] = {
     EventType.AGREEMENT_PLAN_CHANGED: "从现在到期的周期起，协议改为另一个商品。",
     EventType.AGREEMENT_PRICE_INCREASE: "商店从下一个周期起涨价：`price_increase` 说明付款人是否已同意。"
     "若未同意，订阅将随当前周期结束。",
+    EventType.AGREEMENT_REFUNDED: "旧系统所售周期的款项已全部退回：该周期为 `refunded`，不再带来任何权益。"
+    "若退款被撤销，该周期恢复为 `free`。",
 }
 
 

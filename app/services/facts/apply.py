@@ -36,6 +36,7 @@ from app.services.base.context import Tx
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.statements import Move, write_rows
 from app.services.events.outbox import Event
+from app.services.facts import imported_refunds
 from app.services.facts.record import (
     UNPAID_CAUSES,
     Applied,
@@ -237,12 +238,8 @@ def _why_unmatched(reported: ReportedFact) -> Mismatch:
 def _carry_out(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPayment | None) -> Applied:
     """Do what was decided, and write down what became of the fact unless its new row says it already."""
     fact, payment_id = stored.reported.fact, None if locked is None else int(locked.payment.id)
-    tx.cause = {
-        "by": "fact",
-        "fact": str(stored.fact_id),
-        "road": stored.reported.road,
-        "provider_account": stored.reported.account.name,
-    }
+    cause = {"by": "fact", "fact": str(stored.fact_id), "road": stored.reported.road}
+    tx.cause = {**cause, "provider_account": stored.reported.account.name}
     if stored.reported.faults:
         return _settled(tx, stored, decision, payment_id)
     if fact.kind in REFUND_KINDS:
@@ -302,6 +299,8 @@ def _refund(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied
     taken, payment_id = refund_facts.take_in(tx, slot, fact_id, locked)
     decision = _still_parked(stored, _refund_unless_not_ours(tx, stored.reported, locked, taken))
     fact_rows.settle_fact(tx, slot, fact_id, decision, payment_id)
+    if decision.reason == Mismatch.REFUND_BEFORE_IMPORT:
+        imported_refunds.follow_refunds(tx, slot, fact_id)
     if decision.reason == Mismatch.BEFORE_PAYMENT and locked and locked.payment.status not in OPEN_PAYMENT:
         decision = _credit_held(tx, stored, decision, locked)
     if stored.reported.account.takes_reports and payment_id is not None and decision.outcome not in NOT_MATCHED:
@@ -339,13 +338,14 @@ def _unmatched(tx: Tx, stored: StoredFact, decision: Decision) -> Applied:
     """There is no payment here that the fact could be about. Money that it booked before stays where it is."""
     reported = stored.reported
     if not stored.in_suspense:
-        money = bookings.of_reported(reported)
-        bookings.book(tx, reported.slot, bookings.unmatched(money, decision.booking))
+        bookings.book(tx, reported.slot, bookings.unmatched(bookings.of_reported(reported), decision.booking))
         if reported.fact.kind is Kind.PAID and decision.outcome is Outcome.PARKED and stored.previous is None:
             write_rows(tx, payment_events.of_unmatched(tx, reported, stored.fact_id))
     applied = _settled(tx, stored, decision, None)
     if reported.fact.kind is Kind.PAID:
         early_refunds.take_up(tx, reported, None)
+        if decision.reason == Mismatch.BEFORE_IMPORT:
+            imported_refunds.follow_refunds(tx, reported.slot, stored.fact_id)
     return applied
 
 

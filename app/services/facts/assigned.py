@@ -21,6 +21,7 @@ from app.domain.facts import REFUND_KINDS, Fact, Kind
 from app.domain.matching import Expected, Mismatch, mismatch
 from app.domain.money import Money
 from app.domain.numbers import slot_of_number
+from app.domain.report_tables import Amount
 from app.domain.status import OrderStatus, Outcome, PaymentStatus
 from app.models.base import AnyRow
 from app.models.orders import FactRow
@@ -54,8 +55,9 @@ class Assignment:
     @property
     def sentence(self) -> str:
         told = self.row.content
+        money = Amount(told["amount_minor"], told["currency"]).written()
         return (
-            f"give {told['amount_minor']} {told['currency']} of {told['theirs']} to order {self.order.id} of user"
+            f"give {money} of {told['theirs']} to order {self.order.id} of user"
             f" {self.order.user_id} ({self.order.quantity} {self.order.sku}), as payment {self.payment.id}"
         )
 

@@ -18,7 +18,7 @@ from app.domain.numbers import parse_number, slot_of_user
 from app.models.base import AnyRow
 from app.services.base.context import Core, Tx
 from app.services.base.reported_fact import ReportedFact
-from app.services.facts import claims
+from app.services.facts import claims, imported_refunds
 from app.services.facts.apply import apply_fact
 from app.services.payments import fact_rows, payment_rows
 from app.services.refunds import early_refunds, refund_rows
@@ -48,9 +48,13 @@ def _looked_at(core: Core, row: AnyRow) -> bool:
 
 
 def _applied_here(core: Core, row: AnyRow) -> bool:
-    return core.at(row.slot).transact(
-        lambda tx: early_refunds.apply_again(tx, row, row.payment_id or _payment_of(tx, row))
-    )
+    def work(tx: Tx) -> bool:
+        done = early_refunds.apply_again(tx, row, row.payment_id or _payment_of(tx, row))
+        if done:
+            imported_refunds.follow_refunds(tx, row.slot, row.id)
+        return done
+
+    return core.at(row.slot).transact(work)
 
 
 def _payment_of(tx: Tx, fact: AnyRow) -> int | None:

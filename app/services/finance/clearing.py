@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from heapq import merge
-from itertools import groupby
+from itertools import groupby, product
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Subquery, and_, case, func, or_, select
 
 from app.domain.bill_figures import TOLD_BY_FACTS, BillDay
 from app.domain.bill_lines import BillSide, LineKind
@@ -23,15 +23,15 @@ from app.domain.refunding import MONEY_KINDS
 from app.domain.settling import POOL
 from app.domain.trial_balance import BalanceHeading, totals_of
 from app.models.base import OneOrder
-from app.models.bills import BILL_LINES
+from app.models.bills import BILL_LINES, BILL_READINGS
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.slot_guard import sweep
 from app.services.base.transaction import Transaction
-from app.services.bills.counted_lines import LinesOf, counted_lines, payment_number
+from app.services.bills.counted_lines import THAT_COUNTS, LinesOf, counted_lines, payment_number
 from app.services.bills.done_refunds import REFUNDS_AT_A_TIME, decided_lines, refunds_done
 from app.services.ledger.trial_balance import trial_balance
 
-_L, _T, _A = BILL_LINES.c, TRANSFERS.c, ACCOUNTS.c
+_L, _R, _T, _A = BILL_LINES.c, BILL_READINGS.c, TRANSFERS.c, ACCOUNTS.c
 LONGEST_WAY_DAYS = 92
 """So many days a refund may be on its way to its payer. One that takes longer is a rest until then."""
 _BY_FACTS = ("payment", "surplus", "suspense", *MONEY_KINDS)
@@ -75,14 +75,38 @@ def _heading(day: BillDay, asset: str) -> BalanceHeading:
 
 
 def _closing_balances(tx: Transaction, day: BillDay) -> dict[str, int]:
-    """The balance after the last row of the day, or of the last day before that had one, that says a balance."""
+    """The balance after the last row of the day, or of the last day before that had one, that says a balance. Where the
+    provider keeps several balances, each with a feed of bills, their sum: one of them that rests counts for as long as
+    another one moves."""
     before = (_L.at < day.end, _L.at >= day.start - POOL, _L.balance_minor.is_not(None))
     told = counted_lines(tx, LinesOf(day.provider_account, BillSide.FUNDS), *before)
-    newest = (told.c.at.desc(), told.c.reading_id.desc(), told.c.position.desc())
-    places = func.row_number().over(partition_by=told.c.currency, order_by=newest).label("last_place")
-    wanted = select(told.c.currency, told.c.balance_minor, places).subquery()
-    rows = tx.execute(select(wanted.c.currency, wanted.c.balance_minor).where(wanted.c.last_place == 1))
-    return {row.currency: row.balance_minor for row in rows}
+    of_one = (told.c.feed, told.c.currency)
+    places = func.row_number().over(partition_by=of_one, order_by=_newest_of(told)).label("last_place")
+    wanted = select(*of_one, told.c.balance_minor, places).subquery()
+    rows = tx.execute(select(wanted).where(wanted.c.last_place == 1)).all()
+    held = {(row.feed, row.currency): int(row.balance_minor) for row in rows}
+    currencies, feeds = {currency for _, currency in held}, _fund_feeds(tx, day)
+    for name in product(feeds, currencies):
+        if name not in held:
+            held[name] = _resting_balance(tx, day, *name)
+    return {currency: sum(held[feed, currency] for feed in feeds) for currency in currencies}
+
+
+def _fund_feeds(tx: Transaction, day: BillDay) -> list[str]:
+    of_account = (_R.provider_account == day.provider_account, _R.side == BillSide.FUNDS, _R.status == THAT_COUNTS)
+    return list(tx.scalars(select(_R.feed).where(*of_account).distinct()))
+
+
+def _resting_balance(tx: Transaction, day: BillDay, feed: str, currency: str) -> int:
+    """Of a balance that has not moved for some days. The index on the time of lines leads to its last row."""
+    before = (_L.at < day.start - POOL, _R.feed == feed, _L.currency == currency, _L.balance_minor.is_not(None))
+    told = counted_lines(tx, LinesOf(day.provider_account, BillSide.FUNDS), *before)
+    found: int | None = tx.scalar(select(told.c.balance_minor).order_by(*_newest_of(told)).limit(1))
+    return found or 0
+
+
+def _newest_of(told: Subquery) -> tuple[ColumnElement[Any], ...]:
+    return told.c.at.desc(), told.c.reading_id.desc(), told.c.position.desc()
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,5 +196,8 @@ def _month_to_close(tx: Tx, month: str) -> MonthToClose:
         raise NotClosable(f"months are closed one after another, and {due} is the next")
     base = checkpoints.latest(tx, FOREVER)
     if next(busy_days(tx, base.end, booked_until), None) is not None:
-        raise NotClosable("checkpoints are behind: the worker writes them")
+        raise NotClosable(
+            "checkpoints are behind: the worker sums up each day a day after its end. Try again later, or see that it"
+            " runs"
+        )
     return MonthToClose(month, span, booked_until)

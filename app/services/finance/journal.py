@@ -150,8 +150,19 @@ def find_entry(tx: Transaction, number: int) -> AnyRow:
     """Raises NotFound."""
     row = tx.execute(select(JOURNAL_ENTRIES).where(_J.id == number)).one_or_none()
     if row is None:
-        raise NotFound
+        raise NotFound("there is no such journal entry")
     return row
+
+
+def entry_of_request(tx: Transaction, request: EntryRequest) -> AnyRow | None:
+    """The entry that this request has made."""
+    return tx.execute(select(JOURNAL_ENTRIES).where(_J.request == request.name)).one_or_none()
+
+
+def is_taken_back(tx: Transaction, number: int) -> bool:
+    """Whether another entry that is posted takes it back."""
+    wanted = select(_J.id).where(_J.reverses == number, _J.status == EntryStatus.POSTED)
+    return tx.execute(wanted).first() is not None
 
 
 def list_entries(core: Core, place: ListPlace | None, limit: int, *, status: str | None = None) -> ListPage[AnyRow]:
@@ -178,7 +189,7 @@ def _propose(tx: Tx, entry: JournalEntry, request: EntryRequest) -> AnyRow:
     row = _row(tx, entry, request)
     number = insert_numbered_if_new(tx, JOURNAL_ENTRIES, tx.core.numbers, HOUSE_SLOT, row, seal)
     if number is None:
-        known = tx.execute(select(JOURNAL_ENTRIES).where(_J.request == request.name)).one_or_none()
+        known = entry_of_request(tx, request)
         if known is None:
             raise TakenBack("another entry takes it back already")
         return _repeated(known, entry)
@@ -231,7 +242,7 @@ def _end(tx: Tx, row: AnyRow, status: EntryStatus, actor: str, **more: Any) -> A
 def _locked(tx: Tx, number: int) -> AnyRow:
     row = tx.execute(select(JOURNAL_ENTRIES).where(_J.id == number).with_for_update()).one_or_none()
     if row is None:
-        raise NotFound
+        raise NotFound("there is no such journal entry")
     return row
 
 

@@ -24,6 +24,7 @@ from sqlalchemy import ColumnElement, and_, case, func, select
 from app.domain.accounting_time import TICK
 from app.domain.bill_lines import BillLine, BillSide, LineKind, StoreCell
 from app.domain.chart import HOUSE_SLOT
+from app.domain.deciding import TOLD_WITH_ITS_BUYER
 from app.domain.facts import Kind, price_of
 from app.domain.ledger import JOURNAL, Transfer, system
 from app.domain.numbers import keyed_uuid
@@ -295,12 +296,14 @@ def _gross(facts: Iterable[AnyRow]) -> Mapping[tuple[str, str, str], tuple[int, 
 def store_facts(
     tx: Transaction, account: ProviderAccount, kind: Kind, since: datetime, until: datetime
 ) -> Iterator[AnyRow]:
-    """What the store told of that kind and time, applied or waiting: content and moment."""
+    """What the store told of that kind and time, applied or waiting: content and moment. Once, where it was told again
+    when its buyer was known."""
     wanted = (
         select(_F.content, _F.at)
         .prefix_with(sweep("report"))
         .where(
             _F.kind == kind,
+            _F.reason != TOLD_WITH_ITS_BUYER,
             _F.provider_account == account.name,
             _F.environment == environment_of(account.live),
             _F.at >= since,

@@ -20,6 +20,11 @@ from app.services.ledger.batches import MOST, BatchResult, book_batch
 MOST_LINES = 200_000
 """Lines of one import: they are compared with each other, and with what was imported before, in memory."""
 _t = TRANSFERS.c
+_WHY = {
+    "key_conflict": "it was imported before with another value or expiry, or by another person",
+    "balance_overflow": "the wallet would have more coins than can be counted",
+}
+"""For people, why the books refuse a line."""
 
 
 class OpeningRefused(ValueError):
@@ -29,26 +34,29 @@ class OpeningRefused(ValueError):
 
 def check_lines(core: Core, lines: Iterable[OpeningLine]) -> int:
     """How many lines there are. Raises OpeningRefused for a name that is used twice, and for a line that was imported
-    before for another user: its coins are there already.
+    before for another user, or with another amount: its coins are there already.
 
     Every earlier import is read: that takes a while only where there was one.
     """
-    places: dict[str, int] = {}
+    places: dict[str, tuple[int, int]] = {}
     for number, line in enumerate(lines, 1):
         if number > MOST_LINES:
             raise OpeningRefused(f"more than {MOST_LINES} lines: divide the file")
         if line.id in places:
             raise OpeningRefused(f"the id {line.id!r} is used twice")
-        places[line.id] = line.transfer("check").id_in(slot_of_user(line.user_id)).int
-    for name in core.whole.read(partial(_moved, places=places)):
-        raise OpeningRefused(f"the line {name!r} was imported before, for another user")
+        places[line.id] = (line.transfer("check").id_in(slot_of_user(line.user_id)).int, line.amount)
+    for name, number, amount in core.whole.read(partial(_changed, places=places)):
+        of_whom = f"with {amount} coins" if places[name][0] == number else "for another user"
+        raise OpeningRefused(f"the line {name!r} was imported before, {of_whom}")
     return len(places)
 
 
-def _moved(tx: Tx, *, places: dict[str, int]) -> list[str]:
-    wanted = select(_t.reference, _t.id).prefix_with(sweep("operator")).where(_t.kind == OPENING)
+def _changed(tx: Tx, *, places: dict[str, tuple[int, int]]) -> list[tuple[str, int, int]]:
+    """The first line that was imported before otherwise: its name, and number and amount of what was imported."""
+    wanted = select(_t.reference, _t.id, _t.amount).prefix_with(sweep("operator")).where(_t.kind == OPENING)
     rows = tx.connection().execute(wanted, execution_options={"yield_per": 1000})
-    return [row.reference for row in rows if places.get(row.reference, row.id.int) != row.id.int][:1]
+    before = ((row.reference, (row.id.int, row.amount)) for row in rows)
+    return [(name, *there) for name, there in before if places.get(name, there) != there][:1]
 
 
 def book_lines(
@@ -65,7 +73,8 @@ def book_lines(
             result = place.transact(partial(_book, batch=lines_there, actor=actor))
             for line, answer in zip(lines_there, result.answers, strict=True):
                 if not isinstance(answer, Posted):
-                    raise OpeningRefused(f"the line {line.id!r} of user {line.user_id!r} is refused: {answer.code}")
+                    why = _WHY.get(answer.code, answer.code)
+                    raise OpeningRefused(f"the line {line.id!r} of user {line.user_id!r} is refused: {why}")
                 booked += not answer.repeated
                 before += answer.repeated
         told(len(batch))

@@ -13,15 +13,15 @@ from app.domain.ledger import microseconds
 from app.models.agreements import PERIODS
 from app.models.base import AnyRow
 from app.models.events import EVENTS
-from app.models.history import CallMade
+from app.models.history import CallMade, Intervention
 from app.models.orders import FactRow, Payment
 from app.services.base.context import Tx
 from app.services.lookup.delivery_entries import tried_deliveries
 from app.services.lookup.entries import EntryKind, TimelineEntry
-from app.services.lookup.entry_rows import call_entry, event_entry, fact_entry, payment_entry
+from app.services.lookup.entry_rows import call_entry, event_entry, fact_entry, intervention_entry, payment_entry
 from app.services.lookup.timeline_sources import Window
 
-_p, _f, _c = (table.__table__.c for table in (Payment, FactRow, CallMade))
+_p, _f, _c, _i = (table.__table__.c for table in (Payment, FactRow, CallMade, Intervention))
 _P, _e = PERIODS.c, EVENTS.c
 
 
@@ -69,15 +69,25 @@ def _payments(tx: Tx, row: AnyRow, window: Window) -> Iterator[TimelineEntry]:
     yield from map(payment_entry, tx.execute(window.of(mine, _p.created_at, _p.id)))
 
 
-def _facts(tx: Tx, row: AnyRow, window: Window) -> Iterator[TimelineEntry]:
+def _facts_about(row: AnyRow) -> tuple[ColumnElement[bool], ...]:
     """What was told of the agreement, and of the payments under it."""
     named = [_f.content["our_agreement"].as_string() == str(row.id)]
     if row.theirs is not None:
         theirs = _f.content["agreement"].as_string() == row.theirs
         named.append(and_(theirs, _f.provider_account == row.provider_account, _f.environment == row.environment))
-    about = or_(_f.payment_id.in_(_payments_of(row)), *named)
-    mine = select(*_f).where(_f.slot == row.slot, about)
+    return _f.slot == row.slot, or_(_f.payment_id.in_(_payments_of(row)), *named)
+
+
+def _facts(tx: Tx, row: AnyRow, window: Window) -> Iterator[TimelineEntry]:
+    mine = select(*_f).where(*_facts_about(row))
     yield from map(fact_entry, tx.execute(window.of(mine, _f.recorded_at, _f.id)))
+
+
+def _interventions(tx: Tx, row: AnyRow, window: Window) -> Iterator[TimelineEntry]:
+    """What people did about facts that are about no payment here."""
+    about = _i.fact_id.in_(select(_f.id).where(*_facts_about(row)))
+    mine = select(*_i).where(_i.slot == row.slot, about)
+    yield from map(intervention_entry, tx.execute(window.of(mine, _i.at, _i.id)))
 
 
 def _calls(tx: Tx, row: AnyRow, window: Window) -> Iterator[TimelineEntry]:
@@ -103,6 +113,7 @@ _SOURCES: tuple[Callable[[Tx, AnyRow, Window], Iterator[TimelineEntry]], ...] = 
     _periods,
     _payments,
     _facts,
+    _interventions,
     _calls,
     _events,
 )

@@ -6,6 +6,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from app.domain.chart import chart_account
+from app.domain.money import is_currency_code
+from app.domain.report_tables import Amount
+
 
 class EntryKind(StrEnum):
     """What kind of thing happened. Entries of one moment are shown in the order of this list."""
@@ -105,7 +109,13 @@ _SENTENCES = {
 
 
 def _money(entry: TimelineEntry) -> str:
-    return "" if entry.amount is None else f"{entry.amount} {entry.asset or ''}"
+    """Money as `6.00 CNY`, coins as `60 coin`."""
+    if entry.amount is None:
+        return ""
+    asset = entry.asset or ""
+    accounts = entry.detail.split(" to ") if entry.kind is EntryKind.TRANSFER else ()
+    is_money = is_currency_code(asset) and all(map(chart_account, accounts))
+    return Amount(entry.amount, asset).written() if is_money else f"{entry.amount} {asset}"
 
 
 def _about(entry: TimelineEntry) -> str:

@@ -64,3 +64,17 @@ def event_entry(row: AnyRow) -> TimelineEntry:
         outcome="waiting" if row.position is None else "in_feed",
         detail="" if row.position is None else f"place {row.position} in the feed",
     )
+
+
+def intervention_entry(row: AnyRow) -> TimelineEntry:
+    """What a person did by hand."""
+    return TimelineEntry(
+        at=row.at,
+        kind=EntryKind.INTERVENTION,
+        number=str(row.id),
+        payment=row.payment_id,
+        refund=None if row.refund_id is None else str(row.refund_id),
+        what=row.what,
+        actor=row.actor,
+        reason=row.reason,
+    )

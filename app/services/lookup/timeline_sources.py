@@ -25,7 +25,7 @@ from app.models.receipts import Receipt
 from app.models.refunds import Freeze, Refund
 from app.services.base.context import Tx
 from app.services.lookup.entries import EntryKind, TimelineEntry
-from app.services.lookup.entry_rows import call_entry, event_entry, fact_entry, payment_entry
+from app.services.lookup.entry_rows import call_entry, event_entry, fact_entry, intervention_entry, payment_entry
 from app.services.payments import bookings, payment_rows
 from app.services.refunds.captured_payments import number_of
 
@@ -288,17 +288,7 @@ def _freezes(tx: Tx, subject: TimelineSubject, window: Window) -> Iterator[Timel
 
 def _interventions(tx: Tx, subject: TimelineSubject, window: Window) -> Iterator[TimelineEntry]:
     wanted = select(*_i).where(_i.slot == subject.slot, _i.payment_id.in_(subject.payment_ids))
-    for row in tx.execute(window.of(wanted, _i.at, _i.id)):
-        yield TimelineEntry(
-            at=row.at,
-            kind=EntryKind.INTERVENTION,
-            number=str(row.id),
-            payment=row.payment_id,
-            refund=None if row.refund_id is None else str(row.refund_id),
-            what=row.what,
-            actor=row.actor,
-            reason=row.reason,
-        )
+    yield from map(intervention_entry, tx.execute(window.of(wanted, _i.at, _i.id)))
 
 
 def _receipts(tx: Tx, subject: TimelineSubject, window: Window) -> Iterator[TimelineEntry]:

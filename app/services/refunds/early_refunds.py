@@ -6,7 +6,7 @@ Two roads may tell payment and refund at the same moment without seeing each oth
 
 from __future__ import annotations
 
-from app.domain.deciding import Decision
+from app.domain.deciding import TOLD_WITH_ITS_BUYER, Decision
 from app.domain.matching import Mismatch
 from app.domain.numbers import slot_of_reference
 from app.domain.status import Outcome
@@ -15,8 +15,6 @@ from app.services.base.context import Core, Tx
 from app.services.base.reported_fact import ReportedFact
 from app.services.payments import fact_rows, payment_rows
 from app.services.refunds import refund_facts, refund_rows
-
-TOLD_AGAIN = "told_again_with_its_buyer"
 
 
 def take_up(tx: Tx, reported: ReportedFact, payment_id: int | None, *, from_suspense: bool = False) -> None:
@@ -61,4 +59,4 @@ def told_without_a_buyer(core: Core, reported: ReportedFact) -> list[AnyRow]:
 
 def settle_without_a_buyer(tx: Tx, row: AnyRow) -> None:
     """The fact has been told again where its buyer's data are."""
-    fact_rows.settle_fact(tx, row.slot, row.id, Decision(Outcome.NOTED, TOLD_AGAIN), None)
+    fact_rows.settle_fact(tx, row.slot, row.id, Decision(Outcome.NOTED, TOLD_WITH_ITS_BUYER), None)

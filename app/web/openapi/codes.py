@@ -71,6 +71,15 @@ CODES: dict[str, tuple[str, ...]] = {
     ),
     "app.web.events.list_events": ("cursor_too_old", "not_a_cursor"),
     "app.web.events.show_event": ("not_found",),
+    "app.web.facts.accept_end_of_fact": (
+        *("actor_missing", "balance_overflow", "entry_ended", "fact_not_ended", "idempotency_key_reused"),
+        *("insufficient_funds", "invalid_request", "needs_another_person", "not_found"),
+    ),
+    "app.web.facts.end_fact": (
+        *("actor_missing", "balance_overflow", "entry_refused", "entry_taken_back", "fact_not_ended"),
+        *("idempotency_key_reused", "insufficient_funds", "invalid_request", "not_found"),
+    ),
+    "app.web.facts.show_end_of_fact": ("fact_not_ended", "invalid_request", "not_found"),
     "app.web.finance.accept_closing": ("actor_missing", "checkpoints_behind", "not_closable"),
     "app.web.finance.accept_journal_entry": (
         *("actor_missing", "balance_overflow", "entry_ended", "idempotency_key_reused", "insufficient_funds"),

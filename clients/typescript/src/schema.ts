@@ -776,6 +776,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/facts/{number}/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How a refund of what an earlier system sold stands, and what would be booked to end it
+         * @description How a refund of what an earlier system sold stands, and what would be booked to end it.
+         *
+         *     Needs the scope `report`.
+         */
+        get: operations["readEndOfFact"];
+        put?: never;
+        /**
+         * Book such a refund, and end it: at once, or when a second person has confirmed the entry. A repeat changes
+         * @description Book such a refund, and end it: at once, or when a second person has confirmed the entry. A repeat changes
+         *
+         *     nothing.
+         *
+         *     Needs the scope `books`.
+         */
+        post: operations["endFact"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/facts/{number}/end/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post the proposed entry as another person than the one who proposed it, and end the fact. A repeat changes
+         * @description Post the proposed entry as another person than the one who proposed it, and end the fact. A repeat changes
+         *
+         *     nothing.
+         *
+         *     Needs the scope `books`.
+         */
+        post: operations["acceptEndOfFact"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/fulfilments": {
         parameters: {
             query?: never;
@@ -1670,6 +1724,15 @@ export interface components {
              * @enum {string}
              */
             code: "actor_missing" | "bad_actor" | "checkpoints_behind" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_closable" | "slots_frozen" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `acceptEndOfFact` was refused. */
+        AcceptEndOfFactProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example actor_missing
+             * @enum {string}
+             */
+            code: "actor_missing" | "bad_actor" | "balance_overflow" | "database_unavailable" | "entry_ended" | "fact_not_ended" | "forbidden" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "needs_another_person" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `acceptJournalEntry` was refused. */
         AcceptJournalEntryProblem: {
@@ -2845,6 +2908,32 @@ export interface components {
              */
             code: "actor_missing" | "bad_actor" | "bad_request" | "database_unavailable" | "difference_refused" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `endFact` was refused. */
+        EndFactProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example actor_missing
+             * @enum {string}
+             */
+            code: "actor_missing" | "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "entry_refused" | "entry_taken_back" | "fact_not_ended" | "forbidden" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        EndOfFactRequest: {
+            /**
+             * @description Why, for people.
+             * @example asked by the user
+             */
+            reason: string;
+            /**
+             * @description The gross price of the purchase: needed where the store told none.
+             * @example 1500
+             */
+            price_minor?: number | null;
+            /**
+             * @description Of `price_minor`.
+             * @example CNY
+             */
+            currency?: string | null;
+        };
         Endpoint: {
             /**
              * @description Your name for it.
@@ -3221,7 +3310,7 @@ export interface components {
             cause: components["schemas"]["Cause"];
         };
         /** @enum {string} */
-        EventType: "order.paid" | "order.expired" | "payment.held" | "payment.surplus" | "payment.parked" | "coins.credited" | "coins.spent" | "coins.expired" | "coins.clawed_back" | "coins.returned" | "debt.opened" | "debt.repaid" | "hold.made" | "hold.captured" | "hold.released" | "hold.expired" | "refund.requested" | "refund.pending" | "refund.done" | "refund.declined" | "refund.undone" | "wallet.frozen" | "wallet.unfrozen" | "fulfilment.ordered" | "fulfilment.take_back" | "fulfilment.delivered" | "fulfilment.refused" | "fulfilment.taken_back" | "gift.sent" | "gift.received" | "gift.returned" | "agreement.signed" | "agreement.renewed" | "agreement.past_due" | "agreement.ended" | "agreement.plan_changed" | "agreement.price_increase";
+        EventType: "order.paid" | "order.expired" | "payment.held" | "payment.surplus" | "payment.parked" | "coins.credited" | "coins.spent" | "coins.expired" | "coins.clawed_back" | "coins.returned" | "debt.opened" | "debt.repaid" | "hold.made" | "hold.captured" | "hold.released" | "hold.expired" | "refund.requested" | "refund.pending" | "refund.done" | "refund.declined" | "refund.undone" | "wallet.frozen" | "wallet.unfrozen" | "fulfilment.ordered" | "fulfilment.take_back" | "fulfilment.delivered" | "fulfilment.refused" | "fulfilment.taken_back" | "gift.sent" | "gift.received" | "gift.returned" | "agreement.signed" | "agreement.renewed" | "agreement.past_due" | "agreement.ended" | "agreement.plan_changed" | "agreement.price_increase" | "agreement.refunded";
         Events: {
             /** @description In the order of the feed. */
             events: components["schemas"]["Event"][];
@@ -4715,11 +4804,11 @@ export interface components {
              */
             ends_at: string;
             /**
-             * @description `unpaid`: all attempts are over.
+             * @description `unpaid`: all attempts are over. `refunded`: an earlier system sold it, and all of its money went back.
              * @example paid
              * @enum {string}
              */
-            status: "due" | "paid" | "free" | "unpaid";
+            status: "due" | "paid" | "free" | "unpaid" | "refunded";
             /**
              * @description The order of its charge; null: not charged yet, or free.
              * @example 252286601203298479
@@ -5030,6 +5119,15 @@ export interface components {
              */
             code: "bad_actor" | "database_unavailable" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `readEndOfFact` was refused. */
+        ReadEndOfFactProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "database_unavailable" | "fact_not_ended" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readEndpoint` was refused. */
         ReadEndpointProblem: {
             /**
@@ -5271,6 +5369,70 @@ export interface components {
              * @example 2026-11-28T09:30:00Z
              */
             done_at: string | null;
+        };
+        RefundOfImport: {
+            /**
+             * @description A number of ours, in decimal.
+             * @example 252286601203298479
+             */
+            number: string;
+            /**
+             * @description `proposed`: its entry waits for a second person.
+             * @example open
+             * @enum {string}
+             */
+            state: "open" | "proposed" | "ended";
+            /**
+             * @description The provider account, by its name.
+             * @example sandbox
+             */
+            provider_account: string;
+            /**
+             * @description The provider's number of the purchase.
+             * @example 2000000123456789
+             */
+            provider_number: string;
+            /**
+             * @description Whose agreement it is; null: it went over to another user.
+             * @example alice
+             */
+            user: string | null;
+            /**
+             * @description Likewise.
+             * @example 252286601203298479
+             */
+            agreement: string | null;
+            /**
+             * Format: date-time
+             * @description When the money went back.
+             * @example 2026-11-28T09:30:00Z
+             */
+            at: string;
+            /**
+             * @description The gross price of the purchase; null: not told.
+             * @example 1500
+             */
+            price_minor: number | null;
+            /**
+             * @description Of all sums here.
+             * @example CNY
+             */
+            currency: string | null;
+            /**
+             * @description What of it is gone by all refunds that were told; null: the price is not known.
+             * @example 1500
+             */
+            refunded_minor: number | null;
+            /**
+             * @description What is booked of that already. The rest is booked by the end: debit `opening`, credit `clearing` of the provider account.
+             * @example 0
+             */
+            booked_minor: number;
+            /**
+             * @description The newest journal entry about the purchase.
+             * @example 252286601203298479
+             */
+            entry: string | null;
         };
         /**
          * @description Name the payment or the order.
@@ -12778,6 +12940,518 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["ReadEventProblem"];
+                };
+            };
+        };
+    };
+    readEndOfFact: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The gross price of the purchase: needed where the store told none.
+                 * @example 1500
+                 */
+                price_minor?: number;
+                /**
+                 * @description Of `price_minor`.
+                 * @example CNY
+                 */
+                currency?: string;
+            };
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "state": "open",
+                     *       "provider_account": "sandbox",
+                     *       "provider_number": "2000000123456789",
+                     *       "user": "alice",
+                     *       "agreement": "252286601203298479",
+                     *       "at": "2026-11-28T09:30:00Z",
+                     *       "price_minor": 1500,
+                     *       "currency": "CNY",
+                     *       "refunded_minor": 1500,
+                     *       "booked_minor": 0,
+                     *       "entry": "252286601203298479"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RefundOfImport"];
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadEndOfFactProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadEndOfFactProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadEndOfFactProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadEndOfFactProblem"];
+                };
+            };
+            /** @description - `fact_not_ended`: This fact cannot be ended so: `detail` says why. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadEndOfFactProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadEndOfFactProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadEndOfFactProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadEndOfFactProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadEndOfFactProblem"];
+                };
+            };
+        };
+    };
+    endFact: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        /** @description What is wanted. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "asked by the user"
+                 *     }
+                 */
+                "application/json": components["schemas"]["EndOfFactRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "state": "open",
+                     *       "provider_account": "sandbox",
+                     *       "provider_number": "2000000123456789",
+                     *       "user": "alice",
+                     *       "agreement": "252286601203298479",
+                     *       "at": "2026-11-28T09:30:00Z",
+                     *       "price_minor": 1500,
+                     *       "currency": "CNY",
+                     *       "refunded_minor": 1500,
+                     *       "booked_minor": 0,
+                     *       "entry": "252286601203298479"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RefundOfImport"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
+             */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndFactProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndFactProblem"];
+                };
+            };
+            /**
+             * @description - `actor_missing`: Name the person who does this: send the header Tillbook-Actor.
+             *     - `forbidden`: These credentials do not allow that.
+             */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndFactProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndFactProblem"];
+                };
+            };
+            /**
+             * @description - `balance_overflow`: The balance would pass 2^63 - 1.
+             *     - `entry_refused`: The journal entry cannot be booked: `detail` says why.
+             *     - `entry_taken_back`: Only a posted journal entry can be taken back, and only once.
+             *     - `fact_not_ended`: This fact cannot be ended so: `detail` says why.
+             *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
+             *     - `insufficient_funds`: The wallet has fewer coins available than the request wants.
+             */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndFactProblem"];
+                };
+            };
+            /** @description - `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndFactProblem"];
+                };
+            };
+            /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndFactProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndFactProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndFactProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndFactProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndFactProblem"];
+                };
+            };
+        };
+    };
+    acceptEndOfFact: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "state": "open",
+                     *       "provider_account": "sandbox",
+                     *       "provider_number": "2000000123456789",
+                     *       "user": "alice",
+                     *       "agreement": "252286601203298479",
+                     *       "at": "2026-11-28T09:30:00Z",
+                     *       "price_minor": 1500,
+                     *       "currency": "CNY",
+                     *       "refunded_minor": 1500,
+                     *       "booked_minor": 0,
+                     *       "entry": "252286601203298479"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RefundOfImport"];
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptEndOfFactProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptEndOfFactProblem"];
+                };
+            };
+            /**
+             * @description - `actor_missing`: Name the person who does this: send the header Tillbook-Actor.
+             *     - `forbidden`: These credentials do not allow that.
+             */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptEndOfFactProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptEndOfFactProblem"];
+                };
+            };
+            /**
+             * @description - `balance_overflow`: The balance would pass 2^63 - 1.
+             *     - `entry_ended`: The journal entry is posted or withdrawn already.
+             *     - `fact_not_ended`: This fact cannot be ended so: `detail` says why.
+             *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
+             *     - `insufficient_funds`: The wallet has fewer coins available than the request wants.
+             *     - `needs_another_person`: Another person than the one who proposed it must confirm it.
+             */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptEndOfFactProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptEndOfFactProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptEndOfFactProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptEndOfFactProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptEndOfFactProblem"];
                 };
             };
         };

@@ -60,7 +60,7 @@ def test_a_payment_that_only_the_bill_tells_is_applied_like_any_other(house: Set
     row = house.only()
     assert row.type == "status"
     plan = plan_repair(house.world.core, row.id, Repair.APPLY)
-    assert (plan.sentence, house.world.coins()) == (f"apply that paid 600 CNY is told of T-{payment}", 0)
+    assert (plan.sentence, house.world.coins()) == (f"apply that paid 6.00 CNY is told of T-{payment}", 0)
     repaired(house, row.id, Repair.APPLY)
     with pytest.raises(NotDone, match="it is gone"):
         plan_repair(house.world.core, row.id)
@@ -182,7 +182,7 @@ def test_money_that_only_the_bill_knew_is_given_to_the_order_of_a_user_by_a_pers
     assert (house.again(row).state, world.money("suspense"), world.coins()) == ("gone", 600, 0)
     [fact] = core.whole.read(partial(list_parked, outcome="parked", limit=10, theirs="T-nobody"))
     plan = plan_assignment(core, fact.id, order)
-    assert plan.sentence.startswith(f"give 600 CNY of T-nobody to order {order} of user alice (1 ")
+    assert plan.sentence.startswith(f"give 6.00 CNY of T-nobody to order {order} of user alice (1 ")
     assert (world.money("suspense"), world.coins()) == (600, 0)
     late = plan_assignment(core, fact.id, other)
     assert assign(core, plan, actor="wang", reason="she showed the receipt").outcome == "applied"

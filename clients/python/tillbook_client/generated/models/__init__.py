@@ -46,6 +46,7 @@ from .difference_with_history_repairs_item import DifferenceWithHistoryRepairsIt
 from .difference_with_history_state import DifferenceWithHistoryState
 from .differences import Differences
 from .differences_matched import DifferencesMatched
+from .end_of_fact_request import EndOfFactRequest
 from .endpoint import Endpoint
 from .endpoint_origin import EndpointOrigin
 from .endpoint_request import EndpointRequest
@@ -165,6 +166,8 @@ from .receipt import Receipt
 from .receipt_request import ReceiptRequest
 from .receipt_status import ReceiptStatus
 from .refund import Refund
+from .refund_of_import import RefundOfImport
+from .refund_of_import_state import RefundOfImportState
 from .refund_origin import RefundOrigin
 from .refund_request import RefundRequest
 from .refund_status import RefundStatus
@@ -240,6 +243,7 @@ __all__ = (
     "DifferenceWithHistoryState",
     "Differences",
     "DifferencesMatched",
+    "EndOfFactRequest",
     "Endpoint",
     "EndpointOrigin",
     "EndpointRequest",
@@ -359,6 +363,8 @@ __all__ = (
     "ReceiptRequest",
     "ReceiptStatus",
     "Refund",
+    "RefundOfImport",
+    "RefundOfImportState",
     "RefundOrigin",
     "RefundRequest",
     "RefundStatus",

@@ -6,6 +6,7 @@ class EventType(StrEnum):
     AGREEMENT_PAST_DUE = "agreement.past_due"
     AGREEMENT_PLAN_CHANGED = "agreement.plan_changed"
     AGREEMENT_PRICE_INCREASE = "agreement.price_increase"
+    AGREEMENT_REFUNDED = "agreement.refunded"
     AGREEMENT_RENEWED = "agreement.renewed"
     AGREEMENT_SIGNED = "agreement.signed"
     COINS_CLAWED_BACK = "coins.clawed_back"

@@ -19,7 +19,8 @@ class Period:
         number (int): 0, 1, 2 …
         starts_at (datetime.datetime): When.
         ends_at (datetime.datetime): When.
-        status (PeriodStatus): `unpaid`: all attempts are over.
+        status (PeriodStatus): `unpaid`: all attempts are over. `refunded`: an earlier system sold it, and all of its
+            money went back.
         order (None | str): The order of its charge; null: not charged yet, or free.
         refusal (str): Why the last charge was refused.
         next_try_at (datetime.datetime | None): When the charge is tried again after a refusal.

@@ -5,6 +5,7 @@ class PeriodStatus(StrEnum):
     DUE = "due"
     FREE = "free"
     PAID = "paid"
+    REFUNDED = "refunded"
     UNPAID = "unpaid"
 
     def __str__(self) -> str:

@@ -1,0 +1,33 @@
+"""The trial balance as a table, for a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from app.domain.chart import FinanceRules, chart_account, own_account
+from app.domain.report_tables import Amount, Cell, ReportTable
+from app.domain.trial_balance import TrialBalance
+
+BALANCE_COLUMNS = (
+    *("environment", "asset", "owner", "account", "account_number", "account_name", "debits", "credits", "balance"),
+)
+
+
+def balance_table(found: TrialBalance, rules: FinanceRules) -> ReportTable:
+    """A line for each account, with your numbers and names; money in major units, coins as whole numbers. `owner` is
+    `house`, or `users` for all users together. A balance is credits less debits."""
+    return ReportTable("trial-balance", "Trial balance", BALANCE_COLUMNS, _lines(found, rules))
+
+
+def _lines(found: TrialBalance, rules: FinanceRules) -> Iterator[Sequence[Cell]]:
+    for sheet in found.sheets:
+        for line in sheet.lines:
+            of_chart = chart_account(line.code) if sheet.is_money else None
+            own = own_account(rules, line.code) if sheet.is_money else None
+            sums = (line.debits, line.credits, line.balance)
+            yield (
+                *(sheet.environment, sheet.asset, "users" if line.of_users else "house", line.code),
+                own.number if own else "",
+                (own.name if own else "") or (of_chart.title if of_chart else ""),
+                *(Amount(each, sheet.asset) if sheet.is_money else each for each in sums),
+            )
