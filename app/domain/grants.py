@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+_MEMBERS = frozenset({"asset", "amount", "bonus", "valid_days"})
+_SHORT = re.compile(r"(\d+) (bonus )?([A-Za-z][A-Za-z0-9_]{0,15})(?: (\d+)d)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +39,35 @@ def grants_of(
         expires_at = paid_at + timedelta(days=entry["valid_days"]) if entry["valid_days"] else None
         grants.append(Grant(entry["asset"], entry["amount"] * quantity, entry["bonus"], expires_at, value))
     return tuple(grants)
+
+
+def shortened(entries: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """The entries as an order's row keeps them: `60 coin`, `6 bonus coin 90d`. An entry that such a text would not give
+    back whole stays as it is."""
+    return [_short(entry) for entry in entries]
+
+
+def lengthened(kept: Any) -> Any:
+    """The entries that a row keeps, short or in the long form of before; what is neither, as it is: the audit tells."""
+    if not isinstance(kept, list):
+        return kept
+    return [_long(entry) if isinstance(entry, str) else entry for entry in kept]
+
+
+def _short(entry: Mapping[str, Any]) -> Any:
+    if entry.keys() != _MEMBERS:
+        return entry
+    days = entry["valid_days"]
+    text = (
+        f"{entry['amount']} {'bonus ' if entry['bonus'] else ''}{entry['asset']}{'' if days is None else f' {days}d'}"
+    )
+    return text if _long(text) == entry else entry
+
+
+def _long(text: str) -> Any:
+    parts = _SHORT.fullmatch(text)
+    if parts is None:
+        return text
+    amount, bonus, asset, days = parts.groups()
+    valid_days = None if days is None else int(days)
+    return {"asset": asset, "amount": int(amount), "bonus": bonus is not None, "valid_days": valid_days}

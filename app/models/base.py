@@ -17,6 +17,7 @@ from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from app.domain import grants
 from app.domain.facts import StoredContent
 
 NAMES = {
@@ -48,6 +49,39 @@ class ToldJson(TypeDecorator[StoredContent]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> StoredContent | None:
         return None if value is None else StoredContent(value)
+
+
+class SoldGrants(TypeDecorator[list[dict[str, Any]]]):
+    """What one piece of an order credits: a list of entries for whoever reads it, a list of short texts in the row."""
+
+    impl = JSON
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(JSONB() if dialect.name == "postgresql" else JSON())
+
+    def process_bind_param(self, value: list[dict[str, Any]] | None, dialect: Dialect) -> list[Any] | None:
+        return None if value is None else grants.shortened(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return grants.lengthened(value)
+
+
+class HexBytes(TypeDecorator[str]):
+    """A text of hexadecimal digits, kept as bytes. A text that somebody's hand has put there on SQLite stays one."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        return None if value is None else bytes.fromhex(value)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        return _in_hex
+
+
+def _in_hex(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else bytes(value).hex()
 
 
 class RawBytes(TypeDecorator[bytes]):
