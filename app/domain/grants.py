@@ -58,9 +58,8 @@ def _short(entry: Mapping[str, Any]) -> Any:
     if entry.keys() != _MEMBERS:
         return entry
     days = entry["valid_days"]
-    text = (
-        f"{entry['amount']} {'bonus ' if entry['bonus'] else ''}{entry['asset']}{'' if days is None else f' {days}d'}"
-    )
+    words = [str(entry["amount"]), *(["bonus"] if entry["bonus"] else []), str(entry["asset"])]
+    text = " ".join([*words, *([] if days is None else [f"{days}d"])])
     return text if _long(text) == entry else entry
 
 

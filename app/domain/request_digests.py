@@ -1,4 +1,4 @@
-"""The short hashes of a request's fields that a key of idempotency keeps, so that a conflict can say which field differs.
+"""The short hashes of a request's fields that a key of idempotency keeps: a conflict can say which field differs.
 
 They decide nothing: whether two requests are the same is decided by the fingerprint. So three bytes are enough for a
 name and three for its value. Rows of before 2026-11-29 keep a JSON document instead: each name with twelve digits.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 
 DIGEST_LENGTH = 12
@@ -23,14 +23,19 @@ def packed_digests(digests: Mapping[str, str]) -> bytes:
     return _PACKED + b"".join(_name(name) + _value(digest) for name, digest in digests.items())
 
 
-def differing_field(kept: bytes | None, now: Mapping[str, str], *, first: str) -> str:
+def differing_field(kept: bytes | None, now: Mapping[str, str], *, first: str, optional: Collection[str]) -> str:
     """A field whose value is another one than in the request of before: `first`, if it is that one, else the first by
-    name. Empty where only a field differs that this request does not have, or where nothing was kept."""
+    name. `optional` are the fields that only some requests have. Empty where nothing was kept, or where the request of
+    before had a field that no request has any more: bytes give no name back."""
     if not kept:
         return ""
     before, is_packed = _read(kept), kept.startswith(_PACKED)
-    known = {name: (_name(name), _value(digest)) if is_packed else (name, digest) for name, digest in now.items()}
-    differing = [name for name, (short, value) in known.items() if before.get(short) != value]
+    differing = list[str]()
+    for name in {*now, *optional}:
+        digest = now.get(name)
+        value = _value(digest) if is_packed and digest is not None else digest
+        if before.get(_name(name) if is_packed else name) != value:
+            differing.append(name)
     return first if first in differing else min(differing, default="")
 
 

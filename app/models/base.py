@@ -157,6 +157,24 @@ def _one_order_on_sqlite(element: OneOrder, compiler: SQLCompiler, **kw: Any) ->
     return f"{compiler.process(next(iter(element.clauses)), **kw)} COLLATE BINARY"
 
 
+class EachPair(GenericFunction[Any]):
+    """The elements of a JSON array, a row for each, in the column `value`."""
+
+    name = identifier = "each_pair"
+    type = JSON()
+    inherit_cache = True
+
+
+@compiles(EachPair, "postgresql")
+def _each_pair_on_postgres(element: EachPair, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"json_array_elements({compiler.process(next(iter(element.clauses)), **kw)})"
+
+
+@compiles(EachPair, "sqlite")
+def _each_pair_on_sqlite(element: EachPair, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"json_each({compiler.process(next(iter(element.clauses)), **kw)})"
+
+
 def slot_matches_id() -> CheckConstraint:
     """The number and the row must agree about the slot."""
     return CheckConstraint("slot = (id & 4095)", name="slot_in_id")

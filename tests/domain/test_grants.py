@@ -47,7 +47,7 @@ def test_validity_runs_from_the_moment_of_payment() -> None:
 
 
 @given(entries)
-def test_an_order_keeps_its_grants_as_short_texts_and_gives_them_back_whole(
+def test_an_order_keeps_short_texts_and_gives_its_grants_back_whole(
     given_entries: list[dict[str, Any]],
 ) -> None:
     kept = shortened(given_entries)

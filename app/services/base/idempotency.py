@@ -28,6 +28,9 @@ NO_RESOURCE = 0
 VERB = "request"
 """Named as the field that differs where the key was used for another kind of request."""
 
+OPTIONAL = ("actor",)
+"""Fields that requests of one kind have or have not."""
+
 T = TypeVar("T")
 _k = IdempotencyKey.__table__.c
 _IDS = {kind: bindparam(f"id_of_{kind}", type_=Uuid) for kind in KEYED}
@@ -169,7 +172,7 @@ def resource_of(known: Any, request: Keyed) -> int | None:
             raise KeyReused(field=VERB)
         return None
     if known.fingerprint != request.fingerprint:
-        raise KeyReused(field=differing_field(known.fields, request.fields, first=VERB))
+        raise KeyReused(field=differing_field(known.fields, request.fields, first=VERB, optional=OPTIONAL))
     if known.refusal is not None:
         raise remembered_refusal(known.refusal["code"], known.refusal["detail"], known.refusal["members"])
     return int(known.resource_id)

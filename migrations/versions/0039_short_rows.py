@@ -1,4 +1,4 @@
-"""keys of idempotency keep bytes instead of hexadecimal text, and the provider's number has a hash index
+"""short rows: keys of idempotency keep bytes, one row lists several uses of lots, a hash finds the provider's number
 
 Orders written from now on keep their grants as short texts; those of before stay as they are, both forms are read.
 PostgreSQL writes the table `idempotency` anew (docs/adr/0060 says for how long), while whoever uses a key waits.
@@ -27,6 +27,7 @@ JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=Tru
 
 def upgrade() -> None:
     connection = op.get_bind()
+    op.add_column("lot_uses", sa.Column("more", sa.JSON(none_as_null=True), nullable=True))
     op.drop_index("ix_payments_theirs", "payments")
     op.create_index("ix_payments_theirs", "payments", ["theirs"], postgresql_using="hash")
     if connection.dialect.name == "sqlite":
@@ -47,6 +48,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Which field differs is not told any more for keys that were used since."""
     _lengthen_grants()
+    _separate_uses()
+    op.drop_column("lot_uses", "more")
     op.drop_index("ix_payments_theirs", "payments")
     op.create_index("ix_payments_theirs", "payments", ["theirs", "provider_account"])
     if op.get_bind().dialect.name == "sqlite":
@@ -75,6 +78,20 @@ def _lengthen_grants() -> None:
         for row in page:
             one = (orders.c.slot == row.slot, orders.c.id == row.id)
             connection.execute(orders.update().where(*one).values(grants=lengthened(row.grants)))
+
+
+def _separate_uses() -> None:
+    """A row for each use, as before. Nothing written is changed: the guards allow no more."""
+    connection = op.get_bind()
+    numbers = ("account_id", "version", "lot", "amount")
+    columns = [sa.column("slot", sa.Integer()), *(sa.column(name, sa.BigInteger()) for name in numbers)]
+    uses = sa.table("lot_uses", *columns, sa.column("position", sa.SmallInteger()), sa.column("more", sa.JSON()))
+    wanted = sa.select(uses).prefix_with("/* sweep: operator */").where(uses.c.more.is_not(None))
+    for row in connection.execute(wanted).all():
+        name = {"slot": row.slot, "account_id": row.account_id, "version": row.version}
+        for position, (lot, amount) in enumerate(row.more, 1):
+            values = {**name, "lot": lot, "position": position, "amount": amount}
+            connection.execute(uses.insert().values(values))
 
 
 def _change_types(before: tuple[str, ...], after: tuple[str, ...]) -> None:
