@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 _MEMBERS = frozenset({"asset", "amount", "bonus", "valid_days"})
@@ -49,24 +50,24 @@ def shortened(entries: Sequence[Mapping[str, Any]]) -> list[Any]:
 
 def lengthened(kept: Any) -> Any:
     """The entries that a row keeps, short or in the long form of before; what is neither, as it is: the audit tells."""
-    if not isinstance(kept, list):
+    if type(kept) is not list:
         return kept
-    return [_long(entry) if isinstance(entry, str) else entry for entry in kept]
+    return [entry if type(entry) is not str else dict(_long(entry) or ()) or entry for entry in kept]
 
 
 def _short(entry: Mapping[str, Any]) -> Any:
     if entry.keys() != _MEMBERS:
         return entry
-    days = entry["valid_days"]
     words = [str(entry["amount"]), *(["bonus"] if entry["bonus"] else []), str(entry["asset"])]
-    text = " ".join([*words, *([] if days is None else [f"{days}d"])])
+    text = " ".join(words if entry["valid_days"] is None else [*words, f"{entry['valid_days']}d"])
     return text if _long(text) == entry else entry
 
 
-def _long(text: str) -> Any:
+@lru_cache(maxsize=1024)  # what is sold is sold often; whoever gets the entry gets a copy
+def _long(text: str) -> dict[str, Any] | None:
     parts = _SHORT.fullmatch(text)
     if parts is None:
-        return text
+        return None
     amount, bonus, asset, days = parts.groups()
     valid_days = None if days is None else int(days)
     return {"asset": asset, "amount": int(amount), "bonus": bonus is not None, "valid_days": valid_days}

@@ -20,7 +20,7 @@ _PART = 3
 
 def packed_digests(digests: Mapping[str, str]) -> bytes:
     """What the row keeps: of names with the hexadecimal hash of their values, six bytes each."""
-    return _PACKED + b"".join(_name(name) + _value(digest) for name, digest in digests.items())
+    return _PACKED + b"".join([_name(name) + bytes.fromhex(digest[: 2 * _PART]) for name, digest in digests.items()])
 
 
 def differing_field(kept: bytes | None, now: Mapping[str, str], *, first: str, optional: Collection[str]) -> str:
@@ -33,7 +33,7 @@ def differing_field(kept: bytes | None, now: Mapping[str, str], *, first: str, o
     differing = list[str]()
     for name in {*now, *optional}:
         digest = now.get(name)
-        value = _value(digest) if is_packed and digest is not None else digest
+        value = bytes.fromhex(digest[: 2 * _PART]) if is_packed and digest is not None else digest
         if before.get(_name(name) if is_packed else name) != value:
             differing.append(name)
     return first if first in differing else min(differing, default="")
@@ -50,7 +50,3 @@ def _read(kept: bytes) -> Mapping[bytes | str, bytes | str]:
 @lru_cache(maxsize=1024)  # the names are those of the API's bodies
 def _name(name: str) -> bytes:
     return zlib.crc32(name.encode()).to_bytes(4, "big")[:_PART]
-
-
-def _value(digest: str) -> bytes:
-    return bytes.fromhex(digest[: 2 * _PART])
