@@ -158,7 +158,7 @@ def _one_order_on_sqlite(element: OneOrder, compiler: SQLCompiler, **kw: Any) ->
 
 
 class EachPair(GenericFunction[Any]):
-    """The elements of a JSON array, a row for each, in the column `value`."""
+    """The arrays in a JSON array, a row for each, in the column `value`."""
 
     name = identifier = "each_pair"
     type = JSON()
@@ -167,7 +167,11 @@ class EachPair(GenericFunction[Any]):
 
 @compiles(EachPair, "postgresql")
 def _each_pair_on_postgres(element: EachPair, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"json_array_elements({compiler.process(next(iter(element.clauses)), **kw)})"
+    # The server takes it that an array has a hundred elements, and would read whole tables to join so many. With a
+    # condition that it knows nothing about it expects one.
+    array = compiler.process(next(iter(element.clauses)), **kw)
+    elements = f"SELECT value FROM json_array_elements({array})"  # noqa: S608 - the text of a column
+    return f"LATERAL ({elements} WHERE json_typeof(value) = 'array')"
 
 
 @compiles(EachPair, "sqlite")

@@ -50,20 +50,26 @@ def _within(column: ColumnElement[Any]) -> ColumnElement[bool]:
 
 _BY_LOT = and_(_L.slot == _T.slot, _L.account_id == _T.book_id, _L.version == _T.lot)
 _BY_USE = and_(_U.slot == _T.slot, _U.account_id == _T.book_id, _U.version == _T.version)
-_MORE = EachPair(_U.more).table_valued(column("value", JSON), name="part")
-_OF_ACCOUNT = and_(_L.slot == _U.slot, _L.account_id == _U.account_id)
-_USED = and_(_OF_ACCOUNT, _L.version == _U.lot)
-_USED_AFTER = and_(_OF_ACCOUNT, _L.version == cast(_MORE.c.value[0].as_string(), BigInteger))
+_USED = (
+    select(_U.slot, _U.account_id, _U.lot, _U.more)
+    .join_from(TRANSFERS, LOT_USES, _BY_USE)
+    .where(_within(_T.created_at), _T.lot == 0)
+    .cte("used")
+)
+"""What was used of several lots. Read as a whole: PostgreSQL cannot know how many pairs a row has, and would begin with
+the uses of all times."""
+_MORE = EachPair(_USED.c.more).table_valued(column("value", JSON), name="part")
+_OF_ACCOUNT = and_(_L.slot == _USED.c.slot, _L.account_id == _USED.c.account_id)
+_FIRST = and_(_OF_ACCOUNT, _L.version == _USED.c.lot)
+_AFTER = and_(_OF_ACCOUNT, _L.version == cast(_MORE.c.value[0].as_string(), BigInteger))
 _WITHOUT_PURCHASE = and_(_L.payment == "", or_(_L.value_minor > 0, _L.bonus.is_(False)))
 
 
 def _of_lots(*columns: ColumnElement[Any], where: ColumnElement[bool]) -> tuple[Select[Any], ...]:
     """Lots that a transfer of that time made, used or restored: one that it names, or several that are listed."""
     one = select(*columns).join_from(TRANSFERS, LOTS, _BY_LOT).where(_within(_T.created_at), where)
-    of_several = select(*columns).join_from(TRANSFERS, LOT_USES, _BY_USE)
-    these = and_(_within(_T.created_at), _T.lot == 0, where)
-    first = of_several.join(LOTS, _USED).where(these)
-    others = of_several.join(_MORE, true()).join(LOTS, _USED_AFTER).where(these)
+    first = select(*columns).join_from(_USED, LOTS, _FIRST).where(where)
+    others = select(*columns).join_from(_USED, _MORE, true()).join(LOTS, _AFTER).where(where)
     return one.prefix_with(sweep("report")), first, others
 
 
