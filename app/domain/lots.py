@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 NEVER = 2**61
 """In place of an expiry, in microseconds, for a lot that does not expire."""
@@ -110,3 +111,13 @@ def value_after_refunds(
         return 0
     unspent = min(remaining, left_coins)
     return value_minor * unspent * bought * left_minor // (granted * left_coins * paid_minor)
+
+
+def uses_in(lot: int, amount: int, more: Any) -> list[tuple[int, int]]:
+    """The uses that one row of `lot_uses` lists: its first one, and the pairs of lot and amount that came after it.
+    Rows of before 2026-11-29 have no more than one each. Raises ValueError where somebody edited the pairs."""
+    if not more:
+        return [(lot, amount)]
+    if any(type(part) is not list or [type(one) for one in part] != [int, int] for part in more):
+        raise ValueError("these are no pairs of lot and amount")
+    return [(lot, amount), *((used, taken) for used, taken in more)]

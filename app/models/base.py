@@ -17,6 +17,7 @@ from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from app.domain import grants
 from app.domain.facts import StoredContent
 
 NAMES = {
@@ -48,6 +49,39 @@ class ToldJson(TypeDecorator[StoredContent]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> StoredContent | None:
         return None if value is None else StoredContent(value)
+
+
+class SoldGrants(TypeDecorator[list[dict[str, Any]]]):
+    """What one piece of an order credits: a list of entries for whoever reads it, a list of short texts in the row."""
+
+    impl = JSON
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(JSONB() if dialect.name == "postgresql" else JSON())
+
+    def process_bind_param(self, value: list[dict[str, Any]] | None, dialect: Dialect) -> list[Any] | None:
+        return None if value is None else grants.shortened(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return grants.lengthened(value)
+
+
+class HexBytes(TypeDecorator[str]):
+    """A text of hexadecimal digits, kept as bytes. A text that somebody's hand has put there on SQLite stays one."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        return None if value is None else bytes.fromhex(value)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        return _in_hex
+
+
+def _in_hex(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else bytes(value).hex()
 
 
 class RawBytes(TypeDecorator[bytes]):
@@ -121,6 +155,28 @@ def _one_order_on_postgres(element: OneOrder, compiler: SQLCompiler, **kw: Any) 
 @compiles(OneOrder, "sqlite")
 def _one_order_on_sqlite(element: OneOrder, compiler: SQLCompiler, **kw: Any) -> str:
     return f"{compiler.process(next(iter(element.clauses)), **kw)} COLLATE BINARY"
+
+
+class EachPair(GenericFunction[Any]):
+    """The arrays in a JSON array, a row for each, in the column `value`."""
+
+    name = identifier = "each_pair"
+    type = JSON()
+    inherit_cache = True
+
+
+@compiles(EachPair, "postgresql")
+def _each_pair_on_postgres(element: EachPair, compiler: SQLCompiler, **kw: Any) -> str:
+    # The server takes it that an array has a hundred elements, and would read whole tables to join so many. With a
+    # condition that it knows nothing about it expects one.
+    array = compiler.process(next(iter(element.clauses)), **kw)
+    elements = f"SELECT value FROM json_array_elements({array})"  # noqa: S608 - the text of a column
+    return f"LATERAL ({elements} WHERE json_typeof(value) = 'array')"
+
+
+@compiles(EachPair, "sqlite")
+def _each_pair_on_sqlite(element: EachPair, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"json_each({compiler.process(next(iter(element.clauses)), **kw)})"
 
 
 def slot_matches_id() -> CheckConstraint:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -192,7 +193,7 @@ class LotRow(Base):
 
 
 class LotUse(Base):
-    """What a posting took from (or gave back to) one of several lots."""
+    """What a posting took from (or gave back to) several lots. A row for each of them where it is older than `more`."""
 
     __tablename__ = "lot_uses"
     __table_args__ = (
@@ -211,6 +212,8 @@ class LotUse(Base):
     position: Mapped[int] = mapped_column(SmallInteger)
     """In which order they were used."""
     amount: Mapped[int] = mapped_column(BigInteger)
+    more: Mapped[list[list[int]] | None] = mapped_column(JSON(none_as_null=True))
+    """The pairs of lot and amount that were used after this one (docs/adr/0060). A text on PostgreSQL, too: shorter."""
 
 
 class Hold(Base):

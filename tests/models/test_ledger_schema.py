@@ -141,7 +141,7 @@ def one_of_each(engine: Engine) -> None:
         f"INSERT INTO transfers VALUES (1, 1, '{uid}', {number}, 5, {number}, 3, 3, 1, '{when}', NULL, {blob}, "
         "'grant', '', '', '', NULL)",
         f"INSERT INTO lots VALUES (1, {number}, 1, 3, 3, {_false(engine)}, '{when}', '', '', 0, '', '{when}')",
-        f"INSERT INTO lot_uses VALUES (1, {number}, 1, 1, 0, 2)",
+        f"INSERT INTO lot_uses VALUES (1, {number}, 1, 1, 0, 2, NULL)",
         f"INSERT INTO holds VALUES (1, '{uid}', {number}, 1, 0, 0, 'open', '{when}', '', '', '', '{when}', {blob}, "
         f"{_false(engine)})",
         f"INSERT INTO refusals VALUES (1, '{uid}', {blob}, 'x', '{{}}', '{when}')",

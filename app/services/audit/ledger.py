@@ -16,11 +16,12 @@ from hashlib import sha256
 
 from app.domain.ledger import AccountName, InvalidTransfer, genesis
 from app.domain.limits import LedgerRules
+from app.domain.lots import uses_in
 from app.domain.numbers import SLOTS
 from app.domain.proof.book import BookProof
 from app.domain.proof.counters import Counted, Today
 from app.domain.proof.events import MarksProof, StoredMark, SubjectProof
-from app.domain.proof.rows import LedgerFinding, Report, Reversed, StoredAccount, StoredLot, StoredPosting
+from app.domain.proof.rows import UNREADABLE, LedgerFinding, Report, Reversed, StoredAccount, StoredLot, StoredPosting
 from app.domain.settling import Whose
 from app.models.base import AnyRow
 from app.services.audit.ledger_rows import HOW_MANY, SlotReader, slots_to_prove, snapshot
@@ -238,13 +239,17 @@ class _Books:
         if self._nearest is None or key < self._nearest:
             return NOTHING
         made = next(iter(tuple(self._lots.of(key))), None)
-        uses = tuple(self._uses.of(key))
-        for place, row in enumerate(uses):
-            if row.position != place:
-                self._found("lot_uses", _name(row), f"it is number {row.position}, derived {place}")
+        uses = list[tuple[int, int]]()
+        for row in tuple(self._uses.of(key)):
+            if row.position != len(uses):
+                self._found("lot_uses", _name(row), f"it is number {row.position}, derived {len(uses)}")
+            try:
+                uses += uses_in(row.lot, row.amount, row.more)
+            except UNREADABLE as error:
+                self._found("lot_uses", _name(row), f"it cannot be read: {error}")
         of = next((Reversed(*row[2:]) for row in tuple(self._reversed.of(key))), None)
         self._look_ahead()
-        return made, tuple((row.lot, row.amount) for row in uses), of
+        return made, tuple(uses), of
 
     def _look_ahead(self) -> None:
         """The next posting beside which there is anything."""

@@ -65,7 +65,7 @@ _BOTH_ANSWERS = select(R.id).join(TRANSFERS, and_(T.slot == R.slot, T.id == R.id
 _POSTINGS = select(*_POSTING_COLUMNS).where(T.slot == _HERE).order_by(T.book_id, T.version)
 _LOTS = select(*_LOT_COLUMNS).where(L.slot == _HERE).order_by(L.account_id, L.version)
 _USES = (
-    select(U.account_id, U.version, U.position, U.lot, U.amount)
+    select(U.account_id, U.version, U.position, U.lot, U.amount, U.more)
     .where(U.slot == _HERE)
     .order_by(U.account_id, U.version, U.position, U.lot)
 )

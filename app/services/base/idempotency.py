@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Uuid, and_, bindparam, exists, literal, or_, outerjoin, select
 
 from app.domain.numbers import HOLD, KEYED, KEYED_TRANSFERS, ids_of_key
+from app.domain.request_digests import DIGEST_LENGTH, differing_field, packed_digests
 from app.models.ledger import HOLDS, REFUSALS, TRANSFERS
 from app.models.orders import IdempotencyKey
 from app.services.base.context import Core, Place, Tx
@@ -24,10 +25,11 @@ from app.services.base.upsert import insertion_if_new
 
 NO_RESOURCE = 0
 """The resource of a refusal, and of a request whose parts have keys of their own (a batch)."""
-DIGEST_LENGTH = 12
-"""Hexadecimal digits of the hash of one field."""
 VERB = "request"
 """Named as the field that differs where the key was used for another kind of request."""
+
+OPTIONAL = ("actor",)
+"""Fields that requests of one kind have or have not."""
 
 T = TypeVar("T")
 _k = IdempotencyKey.__table__.c
@@ -170,7 +172,7 @@ def resource_of(known: Any, request: Keyed) -> int | None:
             raise KeyReused(field=VERB)
         return None
     if known.fingerprint != request.fingerprint:
-        raise KeyReused(field=_differing(known.fields or {}, request.fields))
+        raise KeyReused(field=differing_field(known.fields, request.fields, first=VERB, optional=OPTIONAL))
     if known.refusal is not None:
         raise remembered_refusal(known.refusal["code"], known.refusal["detail"], known.refusal["members"])
     return int(known.resource_id)
@@ -234,21 +236,13 @@ def _row(tx: Tx, slot: int, request: Keyed, resource_id: int, kept: dict[str, An
         "caller": request.caller,
         "key": request.key,
         "fingerprint": request.fingerprint,
-        "fields": dict(request.fields),
+        "fields": packed_digests(request.fields),
         "resource_id": resource_id,
         "refusal": kept,
         "created_at": tx.now,
     }
     row["seal"] = tx.core.rules.ledger.seals.of_row("idempotency", row)
     return row
-
-
-def _differing(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """The first field that differs, the verb before all; empty where the row is older than the fields' hashes."""
-    if not before:
-        return ""
-    differing = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
-    return VERB if VERB in differing else next(iter(differing), "")
 
 
 def _digest(content: Any) -> str:

@@ -7,13 +7,28 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Executable, Select, String, and_, bindparam, cast, or_, select, union
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CompoundSelect,
+    Executable,
+    Select,
+    String,
+    and_,
+    bindparam,
+    cast,
+    column,
+    or_,
+    select,
+    true,
+    union,
+)
 from sqlalchemy.sql import ColumnElement
 
 from app.domain.recognition import LIABILITY, RECOGNITION_KINDS
 from app.domain.refunding import MONEY_KINDS
 from app.models.agreements import PERIODS
-from app.models.base import AnyRow, Moment, OneOrder
+from app.models.base import AnyRow, EachPair, Moment, OneOrder
 from app.models.fulfilments import FULFILMENTS
 from app.models.ledger import ACCOUNTS, LOT_USES, LOTS, TRANSFERS
 from app.models.slot_guard import sweep
@@ -35,20 +50,27 @@ def _within(column: ColumnElement[Any]) -> ColumnElement[bool]:
 
 _BY_LOT = and_(_L.slot == _T.slot, _L.account_id == _T.book_id, _L.version == _T.lot)
 _BY_USE = and_(_U.slot == _T.slot, _U.account_id == _T.book_id, _U.version == _T.version)
-_USED = and_(_L.slot == _U.slot, _L.account_id == _U.account_id, _L.version == _U.lot)
+_USED = (
+    select(_U.slot, _U.account_id, _U.lot, _U.more)
+    .join_from(TRANSFERS, LOT_USES, _BY_USE)
+    .where(_within(_T.created_at), _T.lot == 0)
+    .cte("used")
+)
+"""What was used of several lots. Read as a whole: PostgreSQL cannot know how many pairs a row has, and would begin with
+the uses of all times."""
+_MORE = EachPair(_USED.c.more).table_valued(column("value", JSON), name="part")
+_OF_ACCOUNT = and_(_L.slot == _USED.c.slot, _L.account_id == _USED.c.account_id)
+_FIRST = and_(_OF_ACCOUNT, _L.version == _USED.c.lot)
+_AFTER = and_(_OF_ACCOUNT, _L.version == cast(_MORE.c.value[0].as_string(), BigInteger))
 _WITHOUT_PURCHASE = and_(_L.payment == "", or_(_L.value_minor > 0, _L.bonus.is_(False)))
 
 
-def _of_lots(*columns: ColumnElement[Any], where: ColumnElement[bool]) -> tuple[Select[Any], Select[Any]]:
+def _of_lots(*columns: ColumnElement[Any], where: ColumnElement[bool]) -> tuple[Select[Any], ...]:
     """Lots that a transfer of that time made, used or restored: one that it names, or several that are listed."""
     one = select(*columns).join_from(TRANSFERS, LOTS, _BY_LOT).where(_within(_T.created_at), where)
-    several = (
-        select(*columns)
-        .join_from(TRANSFERS, LOT_USES, _BY_USE)
-        .join(LOTS, _USED)
-        .where(_within(_T.created_at), _T.lot == 0, where)
-    )
-    return one.prefix_with(sweep("report")), several
+    first = select(*columns).join_from(_USED, LOTS, _FIRST).where(where)
+    others = select(*columns).join_from(_USED, _MORE, true()).join(LOTS, _AFTER).where(where)
+    return one.prefix_with(sweep("report")), first, others
 
 
 def _places() -> tuple[Select[Any], ...]:

@@ -374,9 +374,10 @@ class LedgerTransaction:
         kind = coin_events.event_of(transfer)
         if kind in self.rules.events:
             self.tell(book, kind, coin_events.coins_data(transfer, posted), transfer.actor)
-        for position, (lot, amount) in enumerate(entry.uses):
+        if entry.uses:
+            (lot, amount), *more = entry.uses
             use = {"slot": book.slot, "account_id": book.id, "version": entry.version}
-            self._uses.append({**use, "lot": lot, "position": position, "amount": amount})
+            self._uses.append({**use, "lot": lot, "position": 0, "amount": amount, "more": more})
         return posted
 
     def _number(self, slot: int, name: AccountName) -> int:

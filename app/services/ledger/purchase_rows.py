@@ -18,6 +18,7 @@ from app.domain.deciding import Booking, sale_scope, sale_steps
 from app.domain.facts import Kind
 from app.domain.gifts import GIFT_RECEIVED, GiftStatus
 from app.domain.ledger import REVERSAL
+from app.domain.lots import uses_in
 from app.domain.numbers import keyed_uuid, parse_number, slot_of_number, slot_of_user
 from app.domain.refunding import MONEY_KINDS, REFUND
 from app.models.agreements import PERIODS
@@ -121,7 +122,7 @@ _POSTINGS = (
     .prefix_with(sweep("report"))
     .outerjoin(_OF, and_(_T.kind == REVERSAL, _OF.c.slot == _T.slot, _OF.c.id == _T.cause_id))
 )
-_USES = select(_U.slot, _U.account_id, _U.version, _U.lot, _U.amount).prefix_with(sweep("report"))
+_USES = select(_U.slot, _U.account_id, _U.version, _U.lot, _U.amount, _U.more).prefix_with(sweep("report"))
 
 
 WITH_COINS = (
@@ -174,7 +175,7 @@ def postings_of(
         postings += session.connection().execute(_POSTINGS.where(booked))
         used = or_(*(and_(_U.slot == s, _U.account_id == book, _U.version > v) for (s, book), v in part))
         for row in session.connection().execute(_USES.where(used)):
-            uses[LotName(row.slot, row.account_id, row.version)].append((row.lot, row.amount))
+            uses[LotName(row.slot, row.account_id, row.version)] += uses_in(row.lot, row.amount, row.more)
     return postings, uses
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, select
 
 from app.domain.ledger import REVERSAL, InvalidTransfer, NoSuchEntry, Posted, Refused, Transfer, digest_of
 from app.domain.limits import LedgerRules, periods
-from app.domain.lots import plan_return
+from app.domain.lots import plan_return, uses_in
 from app.domain.numbers import keyed_uuid
 from app.domain.spending import CAPTURE, DEBIT, GRANT, SPEND
 from app.models.ledger import LOT_USES
@@ -25,7 +25,7 @@ REVERSIBLE = (SPEND, CAPTURE, DEBIT, GRANT)
 facts, refunds and time change: else a purchase could be taken twice."""
 U = LOT_USES.c
 _USES = (
-    select(U.lot, U.amount)
+    select(U.lot, U.amount, U.more)
     .where(U.slot == bindparam("p_slot"), U.account_id == bindparam("p_book"), U.version == bindparam("p_version"))
     .order_by(U.position)
 )
@@ -97,7 +97,7 @@ def uses_of(session: Connected, of: Stored) -> list[tuple[int, int]]:
     if of.lot:
         return [(of.lot, of.amount)]
     values = {"p_slot": of.slot, "p_book": of.book_id, "p_version": of.version}
-    return [(row.lot, row.amount) for row in session.connection().execute(_USES, values)]
+    return [part for row in session.connection().execute(_USES, values) for part in uses_in(*row)]
 
 
 def _origin(session: Connected, of: Stored) -> Stored:

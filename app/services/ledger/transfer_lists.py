@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, bindparam, select
 
 from app.domain.ledger import AccountName, NoSuchEntry
+from app.domain.lots import uses_in
 from app.domain.numbers import slot_of_number, slot_of_user
 from app.models.ledger import ACCOUNTS, LOT_USES, TRANSFERS
 from app.models.slot_guard import sweep
@@ -103,7 +104,7 @@ _TRANSFERS = (
 """The columns are the fields of ListedTransfer, in their order."""
 _ONE = Statement(_TRANSFERS.add_columns(T.book_id, T.lot).where(T.slot == bindparam("slot"), T.id == bindparam("id")))
 _PARTS = Statement(
-    select(U.lot, U.amount)
+    select(U.lot, U.amount, U.more)
     .where(U.slot == bindparam("slot"), U.account_id == bindparam("book"), U.version == bindparam("version"))
     .order_by(U.position)
 )
@@ -179,9 +180,8 @@ def view_transfer(core: Core, user_id: str | None, transfer_id: uuid.UUID) -> tu
         found = ListedTransfer(*shown)
         if lot:
             return found, [LotPart(lot, found.amount)]
-        return found, [
-            LotPart(*part) for part in _PARTS.rows(tx, {"slot": slot, "book": book, "version": found.version})
-        ]
+        rows = _PARTS.rows(tx, {"slot": slot, "book": book, "version": found.version})
+        return found, [LotPart(*part) for row in rows for part in uses_in(*row)]
 
     answer = core.at(slot).alone(read)
     if answer is None or user_id not in (None, answer[0].user):

@@ -18,7 +18,7 @@ LATER = "'2026-03-30 00:00:00.000000'"
 MINE = "slot = :slot AND book_id = :wallet"
 WALLET = "slot = :slot AND id = :wallet"
 LOT = "slot = :slot AND account_id = :wallet AND version = 6"
-USE = "slot = :slot AND account_id = :wallet AND version = 4 AND lot = 2"
+USE = "slot = :slot AND account_id = :wallet AND version = 4"
 OPEN = "slot = :slot AND id = :open"
 REFUSED = "slot = :slot AND id = :refused"
 MARK = "slot = :slot AND account_id = :wallet AND number = 3"
@@ -76,6 +76,7 @@ EDITS: dict[str, Edits] = {
         **_each(USE, "transfers {t4}", slot=ELSEWHERE, account_id="account_id = :gem", version="version = 5"),
         **_each(USE, "transfers {t4}", lot="lot = 3", amount="amount = amount + 1"),
         **_each(USE, "lot_uses {wallet}/4", position="position = position + 5"),
+        **_each(USE, "transfers {t4}", more="more = NULL"),
     },
     "holds": {
         **_each(OPEN, "holds {open}", slot=ELSEWHERE, id="id = :other_id", account_id="account_id = :gem"),
@@ -107,6 +108,11 @@ EDITS: dict[str, Edits] = {
 }
 COLUMNS = [(table, column) for table, edits in EDITS.items() for column in edits]
 MORE_EDITS = {
+    "uses of lots that are no pairs": (f"UPDATE lot_uses SET more = '[[3]]' WHERE {USE}", "lot_uses {wallet}/4"),
+    "a use of a lot that took a truth": (
+        f"UPDATE lot_uses SET more = '[[2, true]]' WHERE {USE}",
+        "lot_uses {wallet}/4",
+    ),
     "what remained of the open lot": (
         "UPDATE lots SET remaining = remaining - 1 WHERE slot = :slot AND account_id = :wallet AND version = 3",
         "lots {wallet}/3",

@@ -139,8 +139,8 @@ def test_a_spend_over_several_lots_is_one_transfer_and_repeats_as_one(owner: Wal
     assert isinstance(first, Posted)
     assert isinstance(again, Posted)
     assert (again.id, again.version, again.balance, again.repeated) == (first.id, first.version, first.balance, True)
-    uses = select(LOT_USES.c.lot, LOT_USES.c.amount).where(LOT_USES.c.slot == owner.slot).order_by(LOT_USES.c.position)
-    assert read(owner.sessions, lambda s: s.execute(uses).all()) == [(1, 10), (2, 10), (3, 5)]
+    uses = select(LOT_USES.c.lot, LOT_USES.c.amount, LOT_USES.c.more).where(LOT_USES.c.slot == owner.slot)
+    assert read(owner.sessions, lambda s: s.execute(uses).all()) == [(1, 10, [[2, 10], [3, 5]])]
     assert owner.balance().balance == 105
 
 
