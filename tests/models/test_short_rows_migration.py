@@ -65,7 +65,7 @@ def test_orders_and_keys_of_an_older_version_are_understood(engine: Engine, worl
     assert [row["grants"] for row in orders] == [LONG]
     assert raw(engine, f"SELECT {MARKED} grants FROM orders") == [["60 coin", "6 bonus coin 30d"]]
     with engine.begin() as connection:
-        command.downgrade(schema._config(connection), "0035")
+        command.downgrade(schema._config(connection), "0036")
     assert raw(engine, f"SELECT {MARKED} grants FROM orders") == [LONG]
     assert len(raw(engine, f"SELECT {MARKED} lot FROM lot_uses")) == 2
     with engine.begin() as connection:
