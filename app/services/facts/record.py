@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from app import metrics
-from app.domain.deciding import Booking, Decision
+from app.domain.deciding import SECOND_TRADE, Booking, Decision
 from app.domain.facts import (
     AGREEMENT_KINDS,
     REFUND_KINDS,
@@ -92,8 +92,11 @@ def record(
     `new` are the rows of a payment that is made for this fact. Raises ToldMeanwhile if it was told before all the same:
     then that payment must not stay.
     """
+    # Money of a payment that is paid is nearly always the fact that paid it: look before a row is made in vain.
+    known = _find_told(tx, reported) if decision.reason == SECOND_TRADE else None
+    if known is not None:
+        return StoredFact(reported, known.id, decision, known)
     row = _row(tx, reported, decision, payment_id)
-    keys = (reported.slot, reported.account.name, row["environment"], reported.key, reported.road)
     for _ in range(NUMBER_ATTEMPTS):
         fact_id = tx.core.numbers.next(reported.slot)
         row["id"] = fact_id
@@ -104,13 +107,20 @@ def record(
             return StoredFact(reported, fact_id, decision)
         if new:
             raise ToldMeanwhile
-        known = fact_rows.fact_under(tx, *keys)
-        if known is not None and _may_be_looked_at_again(known):
-            # Two tellings may find it parked at once: only one of them applies it.
-            known = fact_rows.lock_fact(tx, *keys)
+        known = _find_told(tx, reported)
         if known is not None:
             return StoredFact(reported, known.id, decision, known)
     raise RuntimeError("no free number for a fact in this slot")
+
+
+def _find_told(tx: Tx, reported: ReportedFact) -> Any:
+    """The row of its first telling, if there is one. Locked where it may be applied now: two tellings may find it
+    parked at once, and only one of them applies it."""
+    keys = (reported.slot, reported.account.name, reported.environment, reported.key, reported.road)
+    known = fact_rows.fact_under(tx, *keys)
+    if known is not None and _may_be_looked_at_again(known):
+        known = fact_rows.lock_fact(tx, *keys)
+    return known
 
 
 def write_new(tx: Tx, new: Sequence[NewRows]) -> None:
