@@ -12,20 +12,18 @@ from zoneinfo import ZoneInfo
 import click
 
 from app.cli.house import house
-from app.domain.accounting_time import TICK, NotATime, Span, end_of_day, moment_given, start_of_day
+from app.domain.accounting_time import NotATime, Span, end_of_day, moment_given, start_of_day
 from app.domain.bill_figures import BillDay
-from app.domain.chart import CHART, chart_account, own_account
 from app.domain.csv_text import csv_line
 from app.domain.journal import JournalEntry, JournalLine
 from app.domain.money import MoneyError, parse_decimal
 from app.domain.report_tables import Amount
 from app.models.base import AnyRow
 from app.providers.registry import ProviderAccount
-from app.services.base.context import Core, Tx, environment_of
+from app.services.base.context import Core, environment_of
 from app.services.base.errors import DomainError
 from app.services.finance import bill_bookings, closings
 from app.services.finance import journal as entries
-from app.services.finance.accounting_periods import prior_period_adjustments
 from app.services.finance.clearing import clearing_at_end_of
 from app.services.finance.journal import EntryRequest
 
@@ -193,29 +191,6 @@ def _say_closing(row: AnyRow) -> None:
     click.echo(f"{row.month}: {row.status} by {by}  booked until {row.booked_until.isoformat()}  {row.sha256}")
 
 
-@click.command("adjustments")
-@click.option("--from", "since", required=True, metavar="TIME", help="Booked from then on: 2026-03-01, or an ISO time.")
-@click.option("--to", "until", required=True, metavar="TIME", help="Up to then; of a bare date, up to its end.")
-def show_adjustments(since: str, until: str) -> None:
-    """As CSV: what was booked in these days for months that were closed already. It counts when it was booked. Money is
-    written as 6.00, coins are whole numbers."""
-    core = house().core
-    zone = core.rules.ledger.zone
-    with _refusals():
-        span = Span(moment_given(since, zone, is_end=False), moment_given(until, zone, is_end=True) + TICK)
-    columns = ("created_at", "effective_at", "id", "kind", "debit", "credit", "amount", "asset", "environment")
-    click.echo(csv_line(["booked_at", *columns[1:], "reference"], end="\n"), nl=False)
-
-    def write(tx: Tx) -> None:
-        for row in prior_period_adjustments(tx, span):
-            values = [getattr(row, name) for name in (*columns, "reference")]
-            if chart_account(row.debit) and chart_account(row.credit):  # money, and not coins
-                values[columns.index("amount")] = Amount(row.amount, row.asset).decimal()
-            click.echo(csv_line(values, end="\n"), nl=False)
-
-    core.home.read(write, snapshot=True)
-
-
 # --- what bills book ---
 
 
@@ -255,20 +230,6 @@ def show_clearing(account: str, day: str, zone: str) -> None:
         rest = rest or bool(each.rest)
     if rest:
         raise SystemExit(1)
-
-
-@click.command("chart")
-def show_chart() -> None:
-    """As CSV: the chart of accounts for money, with the numbers of your own."""
-    rules = house().core.rules.finance
-    click.echo(csv_line(["code", "type", "grows_by", "title", "title_zh", "number", "name"], end="\n"), nl=False)
-    for account in CHART:
-        of_it = [code for code in rules.own if chart_account(code) is account]
-        side = "debit" if account.nature.grows_by_debit else "credit"
-        for code in sorted({account.code, *of_it}):
-            mine = own_account(rules, code)
-            row = [code, account.nature, side, account.title, account.title_zh, mine.number, mine.name]
-            click.echo(csv_line(row, end="\n"), nl=False)
 
 
 def _account(core: Core, name: str) -> ProviderAccount:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +14,11 @@ from app.cli.house import house
 from app.domain.accounting_time import TICK, Basis, NotATime, Span, moment_given
 from app.domain.report_tables import Cell, ReportTable
 from app.services.base.context import Core, Tx
+from app.services.reports.balances import chart_table
 from app.services.reports.catalogue import REPORTS, DaysNotWorkedOut, draw_report
 from app.services.reports.files import ReportFormat, csv_lines, write_workbook
-from app.services.reports.unspent_coins import unspent_coins
+from app.services.reports.general_ledger import adjustments_table
+from app.services.reports.unspent_coins import deferred_table, unspent_coins
 
 _LINE_END = "\n"
 BASES = [basis.value for basis in Basis]
@@ -35,10 +37,41 @@ output_option = click.option(
 @output_option
 def report_unspent(form: str | None, output: Path | None) -> None:
     """Who has the coins that are paid for and not spent, and what they are worth at present, by user and purchase."""
+    _draw(unspent_coins, form, output)
+
+
+@click.command("deferred-revenue")
+@form_option
+@output_option
+def report_deferred_revenue(form: str | None, output: Path | None) -> None:
+    """Coins that are bought and not spent, and the money they were bought with, by product and month."""
+    _draw(deferred_table, form, output)
+
+
+@click.command("chart")
+@form_option
+@output_option
+def report_chart(form: str | None, output: Path | None) -> None:
+    """The chart of accounts for money, with the numbers of your own."""
+    core, wanted = house().core, form_wanted(form, output)
+    write_table(core, chart_table(core.rules.finance), wanted, output)
+
+
+@click.command("adjustments")
+@click.option("--from", "since", required=True, metavar="DATE", help="Booked from then on: 2026-03-01, or an ISO time.")
+@click.option("--to", "until", required=True, metavar="DATE", help="Up to then; of a bare date, up to its end.")
+@form_option
+@output_option
+def report_adjustments(since: str, until: str, form: str | None, output: Path | None) -> None:
+    """What was booked in these days for months that were closed already. It counts when it was booked. Money is written
+    as 6.00, coins are whole numbers."""
+    span = _span(house().core, since, until)
+    _draw(lambda tx: adjustments_table(tx, span), form, output)
+
+
+def _draw(make: Callable[[Tx], ReportTable], form: str | None, output: Path | None) -> None:
     wanted = form_wanted(form, output)
-    house().core.for_reports().whole.read(
-        lambda tx: write_table(tx.core, unspent_coins(tx), wanted, output), snapshot=True
-    )
+    house().core.for_reports().whole.read(lambda tx: write_table(tx.core, make(tx), wanted, output), snapshot=True)
 
 
 def form_wanted(form: str | None, output: Path | None) -> ReportFormat:
@@ -109,4 +142,7 @@ def _counted(table: ReportTable) -> Iterator[ReportTable]:
         yield replace(table, rows=bar)
 
 
-REPORT_COMMANDS = tuple(_command(name) for name in REPORTS)
+REPORT_COMMANDS = (
+    *(_command(name) for name in REPORTS),
+    *(report_unspent, report_deferred_revenue, report_adjustments, report_chart),
+)

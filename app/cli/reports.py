@@ -1,4 +1,4 @@
-"""The subcommands for figures: deferred revenue as CSV, the trial balance as a table or as JSON, its checkpoints."""
+"""The subcommands for figures: the trial balance as a table, a file or JSON, and its checkpoints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from app.cli.finance import show_adjustments, show_chart, show_clearing
+from app.cli.finance import show_clearing
 from app.cli.house import house
 from app.cli.report_files import (
     BASES,
@@ -17,38 +17,18 @@ from app.cli.report_files import (
     form_option,
     form_wanted,
     output_option,
-    report_unspent,
     write_table,
 )
 from app.domain.accounting_time import Basis, NotATime, moment_given
-from app.domain.csv_text import csv_line
 from app.domain.trial_balance import TrialBalance, TrialBalanceLine, as_json, numbers_for_people
-from app.services.finance.accounting_periods import balance_by, closed_months, moved_by
+from app.services.finance.accounting_periods import balance_by, moved_by
 from app.services.ledger import checkpoints
-from app.services.ledger.deferred import deferred_revenue
 from app.services.reports.balances import balance_table
 
 
 @click.group()
 def report() -> None:
     """Figures for finance."""
-
-
-@report.command("deferred-revenue")
-def report_deferred_revenue() -> None:
-    """As CSV: coins that are bought and not spent, and the money they were bought with, by product and month."""
-    core = house().core.for_reports()
-    zone, rules = core.rules.ledger.zone, core.rules.recognition
-    figures = core.whole.read(
-        lambda tx: deferred_revenue(tx, zone=zone, rules=rules, closed=closed_months(tx)), snapshot=True
-    )
-    rows: list[list[object]] = [["environment", "product", "month", "asset", "coins", "currency", "value_minor"]]
-    rows += (
-        [about.environment, about.product, about.month, about.asset, sums.coins, about.currency, sums.value_minor]
-        for about, sums in figures.items()
-    )
-    for row in rows:
-        click.echo(csv_line(row, end="\n"), nl=False)
 
 
 @report.command("trial-balance")
@@ -99,7 +79,7 @@ def report_trial_balance(
         raise SystemExit(1)
 
 
-for _command in (*REPORT_COMMANDS, report_unspent):
+for _command in REPORT_COMMANDS:
     report.add_command(_command)
 
 
@@ -112,8 +92,6 @@ def report_moment(text: str, zone: tzinfo, *, is_end: bool) -> datetime:
 
 
 report.add_command(show_clearing)
-report.add_command(show_chart)
-report.add_command(show_adjustments)
 
 
 @click.command("recount-checkpoints")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from openpyxl import load_workbook
 
 from app.cli import main
 from app.services.base.transaction import Sessions
@@ -80,8 +82,12 @@ def test_a_month_is_closed_by_two_persons(run: Run, sessions: Sessions) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_the_chart_has_the_numbers_of_the_company_and_unknown_accounts_are_told(run: Run) -> None:
+def test_the_chart_has_the_numbers_of_the_company_and_unknown_accounts_are_told(run: Run, tmp_path: Path) -> None:
     table = run("report", "chart").output.splitlines()
+    workbook = tmp_path / "chart.xlsx"
+    assert run("report", "chart", "--output", str(workbook)).exit_code == 0
+    rows = list(load_workbook(workbook, read_only=True).worksheets[0].iter_rows(values_only=True))
+    assert [len(rows), "支付宝" in {row[-1] for row in rows}] == [len(table), True]
     assert "sales,liability,credit,Contract liability,合同负债,," in table
     assert "clearing:ali,asset,debit,Receivable from the provider,应收账款（支付渠道）,1122.01,支付宝" in table
     assert "no provider account" in run("report", "clearing", "ali", "2026-01-02").output

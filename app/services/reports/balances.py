@@ -1,16 +1,17 @@
-"""The trial balance as a table, for a file."""
+"""The trial balance and the chart of accounts as tables, for a file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from app.domain.chart import FinanceRules, chart_account, own_account
+from app.domain.chart import CHART, FinanceRules, chart_account, own_account
 from app.domain.report_tables import Amount, Cell, ReportTable
 from app.domain.trial_balance import TrialBalance
 
 BALANCE_COLUMNS = (
     *("environment", "asset", "owner", "account", "account_number", "account_name", "debits", "credits", "balance"),
 )
+CHART_COLUMNS = ("code", "type", "grows_by", "title", "title_zh", "number", "name")
 
 
 def balance_table(found: TrialBalance, rules: FinanceRules) -> ReportTable:
@@ -31,3 +32,17 @@ def _lines(found: TrialBalance, rules: FinanceRules) -> Iterator[Sequence[Cell]]
                 (own.name if own else "") or (of_chart.title if of_chart else ""),
                 *(Amount(each, sheet.asset) if sheet.is_money else each for each in sums),
             )
+
+
+def chart_table(rules: FinanceRules) -> ReportTable:
+    """A line for each account for money, and for each one that has a number or a name of your own."""
+    return ReportTable("chart", "Chart of accounts", CHART_COLUMNS, _accounts(rules))
+
+
+def _accounts(rules: FinanceRules) -> Iterator[Sequence[Cell]]:
+    for account in CHART:
+        of_it = [code for code in rules.own if chart_account(code) is account]
+        side = "debit" if account.nature.grows_by_debit else "credit"
+        for code in sorted({account.code, *of_it}):
+            own = own_account(rules, code)
+            yield code, account.nature, side, account.title, account.title_zh, own.number, own.name

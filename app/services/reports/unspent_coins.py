@@ -1,4 +1,4 @@
-"""Who has the coins that are paid for and not spent, and what they are worth: the contract liability by user."""
+"""The coins that are paid for and not spent, and what they are worth: by user and purchase, or by product and month."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from app.domain.report_tables import Amount, Cell, ReportTable
 from app.services.base.context import Tx
 from app.services.finance.accounting_periods import closed_months
-from app.services.ledger.deferred import unspent_purchases
+from app.services.ledger.deferred import deferred_revenue, unspent_purchases
 from app.services.ledger.purchases import PurchaseHistory
 
 UNSPENT_COLUMNS = (*("user", "environment", "product", "payment", "sale_month", "asset", "coins", "value", "currency"),)
+DEFERRED_COLUMNS = ("environment", "product", "month", "asset", "coins", "currency", "value_minor")
 
 
 def unspent_coins(tx: Tx) -> ReportTable:
@@ -20,6 +21,17 @@ def unspent_coins(tx: Tx) -> ReportTable:
     purchases = unspent_purchases(tx, zone=zone, rules=rules, closed=closed_months(tx))
     rows = (line for purchase in purchases for line in _lines(purchase))
     return ReportTable("unspent", "Unspent coins", UNSPENT_COLUMNS, rows)
+
+
+def deferred_table(tx: Tx) -> ReportTable:
+    """A line for each product and month of sale, at present; the value in minor units."""
+    rules, zone = tx.core.rules.recognition, tx.core.rules.ledger.zone
+    figures = deferred_revenue(tx, zone=zone, rules=rules, closed=closed_months(tx))
+    rows: Iterator[Sequence[Cell]] = (
+        (about.environment, about.product, about.month, about.asset, sums.coins, about.currency, sums.value_minor)
+        for about, sums in figures.items()
+    )
+    return ReportTable("deferred-revenue", "Deferred revenue", DEFERRED_COLUMNS, rows)
 
 
 def _lines(purchase: PurchaseHistory) -> Iterator[Sequence[Cell]]:

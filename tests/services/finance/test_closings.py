@@ -24,6 +24,7 @@ from app.services.finance.closings import MonthToClose, NotClosable
 from app.services.finance.liability_reports import liability_lines
 from app.services.ledger import post
 from app.services.ledger.deferred import deferred_revenue
+from app.services.reports.general_ledger import ADJUSTMENT_COLUMNS, adjustments_table
 from app.services.reports.unspent_coins import unspent_coins
 from tests.services.finance.conftest import CHINA, Shop, line
 from tests.support.database_console import edit
@@ -91,6 +92,11 @@ def test_a_closed_month_stays_as_it_is_and_a_late_payment_counts_when_it_is_book
     core, span = shop.world.core, Span(END, shop.world.clock.now())
     adjusted = core.whole.read(lambda tx: [(row.kind, row.amount) for row in prior_period_adjustments(tx, span)])
     assert sorted(adjusted) == [("bill_fee", 4), ("bonus", 6), ("payment", 600), ("purchase", 60)]
+    rows = core.whole.read(lambda tx: [list(row) for row in adjustments_table(tx, span).rows])
+    told = [dict(zip(ADJUSTMENT_COLUMNS, row, strict=True)) for row in rows]
+    assert {row["kind"]: row["amount"] for row in told}["payment"] == Amount(600, "CNY")
+    assert {row["kind"]: row["amount"] for row in told}["purchase"] == 60
+    assert {END - timedelta(days=31) <= row["effective_at"] < END <= row["booked_at"] for row in told} == {True}
     assert shop.audited() == []
     with pytest.raises(NotClosable, match="closed already"):
         closings.confirm(shop.world.core, "2026-01", actor="operator:wu")
