@@ -23,7 +23,7 @@ def messages() -> None:
 @messages.command("list")
 def list_messages() -> None:
     """The unresolved ones, oldest first."""
-    for row in house().core.home.read(inbox.waiting_messages):
+    for row in house().core.whole.read(inbox.waiting_messages):
         click.echo(f"{row.id}  {row.received_at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  {row.reason}: {row.detail}")
 
 
@@ -77,7 +77,7 @@ def find_facts(number: str) -> None:
 
     `tillbook find NUMBER` says what else has that number, and begins every search. Exits 1 if no fact names it.
     """
-    found = house().core.home.read(lambda tx: fact_search.find_facts(tx, number))
+    found = house().core.whole.read(lambda tx: fact_search.find_facts(tx, number))
     for each in found:
         click.echo(f"{each.row.outcome}  {_fact_line(each)}")
     if not found:

@@ -29,7 +29,7 @@ def list_scans() -> None:
             f"{row.provider_account}  {row.feed}  {row.since:%Y-%m-%d %H:%M} to {row.until:%Y-%m-%d %H:%M}  {state}"
             f"  next {row.next_at:%Y-%m-%d %H:%M}{trouble}"
         )
-    for account, count in sorted(core.home.read(parked.counts_not_ours).items()):
+    for account, count in sorted(core.whole.read(parked.counts_not_ours).items()):
         click.echo(f"{account}  not ours: {count}")
 
 
