@@ -8,9 +8,9 @@ from apiflask import APIBlueprint
 
 from app.domain.money import Money
 from app.domain.numbers import parse_number
-from app.services.base.errors import Invalid, NotFound
+from app.services.base.errors import NotFound
 from app.services.facts import imported_refunds
-from app.services.facts.imported_refunds import RefundOfImport
+from app.services.facts.imported_refunds import FactNotEnded, RefundOfImport
 from app.web import finance_schemas as shapes
 from app.web.access import needs, person
 from app.web.context import core
@@ -50,7 +50,7 @@ def accept_end_of_fact(number: str) -> Any:
 
 def _price(told: shapes.RefundPriceQuery | shapes.EndOfFactIn) -> Money | None:
     if (told.price_minor is None) != (told.currency is None):
-        raise Invalid("`price_minor` and `currency` belong together")
+        raise FactNotEnded("`price_minor` and `currency` belong together")
     if told.price_minor is None or told.currency is None:
         return None
     return Money(told.price_minor, told.currency)

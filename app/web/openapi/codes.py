@@ -79,7 +79,7 @@ CODES: dict[str, tuple[str, ...]] = {
         *("actor_missing", "balance_overflow", "entry_refused", "entry_taken_back", "fact_not_ended"),
         *("idempotency_key_reused", "insufficient_funds", "invalid_request", "not_found"),
     ),
-    "app.web.facts.show_end_of_fact": ("fact_not_ended", "invalid_request", "not_found"),
+    "app.web.facts.show_end_of_fact": ("fact_not_ended", "not_found"),
     "app.web.finance.accept_closing": ("actor_missing", "checkpoints_behind", "not_closable"),
     "app.web.finance.accept_journal_entry": (
         *("actor_missing", "balance_overflow", "entry_ended", "idempotency_key_reused", "insufficient_funds"),

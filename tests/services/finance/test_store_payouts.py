@@ -50,6 +50,6 @@ def test_the_example_brings_clearing_to_nothing(
     assert left == {"clearing": 0, "bank": 680_00, "store_tax": 20_00, "store_share": 300_00}
     for report in reports:
         told = CliRunner().invoke(main, report).output
-        assert re.search(r"bank:apple +68000 +0 +-68000\b", told), told
-        assert re.search(r"clearing:apple +100000 +100000 +0\b", told), told
+        assert re.search(r"bank:apple +680\.00 +0\.00 +-680\.00\b", told), told
+        assert re.search(r"clearing:apple +1000\.00 +1000\.00 +0\.00\b", told), told
     assert desk.found() == []
