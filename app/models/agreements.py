@@ -132,13 +132,15 @@ class AgreementRow(Base):
         CheckConstraint("next_period >= anchor_number AND anchor_number >= 0", name="periods_go_on"),
         Index(None, "slot", "user_id", "id"),
         Index(None, "slot", "request", unique=True),
-        # One row for a store's subscription: only stores' numbers are unique from the first fact on.
+        # One row for a store's subscription and each user who ever had it: two users may lie in one slot. Only stores'
+        # numbers are unique from the first fact on.
         Index(
             "uq_agreements_theirs",
             "slot",
             "provider_account",
             "environment",
             "theirs",
+            "user_id",
             unique=True,
             postgresql_where=text("by_store"),
             sqlite_where=text("by_store"),

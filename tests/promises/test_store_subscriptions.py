@@ -3,6 +3,7 @@ lost; the user's device hands in proofs; the API shows what is active and what w
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from app.domain.numbers import slot_of_user
 from app.providers.facts import Message, Reply
 from app.providers.registry import ProviderAccount, RefundPreference
 from app.services.accounts.catalog import import_products, parse_catalogue
@@ -267,16 +269,27 @@ def _subscribed_anew(one: Subscriber) -> None:
     assert one.stands() == ("active", "", {"vip"}, 200)
 
 
-def _by_another_user(one: Subscriber) -> None:
+def _by_another_user(one: Subscriber, other: str = "bob") -> None:
     one.buy()
     one.later(PERIOD)
     one.store("expire")
     one.silently("renew")
-    bob = str(one.world.core.of_user("bob").transact(lambda tx: ensure_user(tx, "bob")).token)
-    one.shop.store.purchases.find("Sandbox", one.newest).payload["appAccountToken"] = bob
+    named = str(one.world.core.of_user(other).transact(lambda tx: ensure_user(tx, other)).token)
+    one.shop.store.purchases.find("Sandbox", one.newest).payload["appAccountToken"] = named
     one.store("tell", type="SUBSCRIBED", subtype="RESUBSCRIBE")
     assert one.stands() == ("ended", "time", set(), 100)
-    assert one.stands("bob") == ("active", "", {"vip"}, 100)
+    assert one.stands(other) == ("active", "", {"vip"}, 100)
+
+
+def _by_a_user_of_the_same_slot(one: Subscriber) -> None:
+    """Users who lie in one slot are two users all the same."""
+    others = (f"user-{number}" for number in itertools.count())
+    other = next(user for user in others if slot_of_user(user) == slot_of_user("alice"))
+    _by_another_user(one, other)
+    number = one.agreement(other)["number"]
+    one.later(PERIOD)
+    one.store("renew")
+    assert (one.agreement(other)["number"], one.coins(other), one.coins()) == (number, 200, 100)
 
 
 def _lost_words(one: Subscriber) -> None:
@@ -354,6 +367,7 @@ STORIES: dict[str, Callable[[Subscriber], None]] = {
     "extension": _longer,
     "resubscription": _subscribed_anew,
     "resubscription by another user": _by_another_user,
+    "resubscription by another user of the same slot": _by_a_user_of_the_same_slot,
     "statuses asked for": _lost_words,
     "account token set": _without_a_token,
     "consumption request": _asked_about_a_refund,

@@ -25,13 +25,16 @@ _o, _p = Order.__table__.c, Payment.__table__.c
 AGREEMENTS_DUE = LeaseQueue(AGREEMENTS, "next_work_at", "due_agreements", counts="tries")
 _ONE = select(*_A).where(_A.slot == bindparam("p_slot"), _A.id == bindparam("p_id"))
 _LOCK = _ONE.with_for_update()
-_CLAIMED = select(*_A).where(
+_NAMED = select(*_A).where(
     _A.slot == bindparam("p_slot"),
     _A.provider_account == bindparam("p_account"),
     _A.environment == bindparam("p_environment"),
     _A.theirs == bindparam("p_theirs"),
 )
+_CLAIMED = _NAMED.where(_A.user_id == bindparam("p_user"))
 _LOCK_CLAIMED = _CLAIMED.with_for_update()
+_OF_IMPORT = _NAMED.where(_A.imported.is_not(None))
+_LOCK_OF_IMPORT = _OF_IMPORT.with_for_update()
 _IMPORTED = select(_A.id).where(
     _A.slot == bindparam("p_slot"),
     _A.user_id == bindparam("p_user"),
@@ -106,17 +109,32 @@ def lock_known_agreement(tx: Transaction, number: int) -> AnyRow:
     return tx.execute(_LOCK, {"p_slot": slot_of_number(number), "p_id": number}).one()
 
 
-def lock_claimed(tx: Transaction, slot: int, account: str, environment: str, theirs: str) -> AnyRow | None:
-    """The agreement, claimed for a user of this slot, that its provider knows by this number: a store's or an imported
-    one; locked."""
-    keys = {"p_slot": slot, "p_account": account, "p_environment": environment, "p_theirs": theirs}
-    return tx.execute(_LOCK_CLAIMED, keys).first()
+def lock_claimed(tx: Transaction, user_id: str, account: str, environment: str, theirs: str) -> AnyRow | None:
+    """The agreement, claimed for this user, that its provider knows by this number: a store's or an imported one;
+    locked. A subscription that went over from one user to another has a row for each."""
+    return tx.execute(_LOCK_CLAIMED, _keys_of(user_id, account, environment, theirs)).first()
 
 
-def find_claimed(tx: Transaction, slot: int, account: str, environment: str, theirs: str) -> AnyRow | None:
+def find_claimed(tx: Transaction, user_id: str, account: str, environment: str, theirs: str) -> AnyRow | None:
     """The agreement that `lock_claimed` would lock."""
+    return tx.execute(_CLAIMED, _keys_of(user_id, account, environment, theirs)).first()
+
+
+def _keys_of(user_id: str, account: str, environment: str, theirs: str) -> dict[str, Any]:
+    keys = {"p_account": account, "p_environment": environment, "p_theirs": theirs}
+    return {"p_slot": slot_of_user(user_id), "p_user": user_id, **keys}
+
+
+def lock_of_import(tx: Transaction, slot: int, account: str, environment: str, theirs: str) -> AnyRow | None:
+    """The imported agreement of this slot that its provider knows by this number, locked."""
     keys = {"p_slot": slot, "p_account": account, "p_environment": environment, "p_theirs": theirs}
-    return tx.execute(_CLAIMED, keys).first()
+    return tx.execute(_LOCK_OF_IMPORT, keys).first()
+
+
+def find_of_import(tx: Transaction, slot: int, account: str, environment: str, theirs: str) -> AnyRow | None:
+    """The agreement that `lock_of_import` would lock."""
+    keys = {"p_slot": slot, "p_account": account, "p_environment": environment, "p_theirs": theirs}
+    return tx.execute(_OF_IMPORT, keys).first()
 
 
 def imported_number(tx: Transaction, user_id: str, account: str, ref: Ref) -> int | None:

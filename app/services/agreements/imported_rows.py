@@ -9,8 +9,6 @@ from types import SimpleNamespace
 from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import bindparam, select
-
 from app.domain.facts import Ending, Ref
 from app.domain.imported_agreements import AgreementLine
 from app.domain.money import Money
@@ -28,12 +26,6 @@ from app.services.base.upsert import NumberTaken, insert_if_new
 from app.services.payments.store_orders import STORE_WAY
 
 _A = AGREEMENTS.c
-_SAME = select(*_A).where(
-    _A.slot == bindparam("p_slot"),
-    _A.provider_account == bindparam("p_account"),
-    _A.environment == bindparam("p_environment"),
-    _A.theirs == bindparam("p_theirs"),
-)
 
 
 def sets_prices(account: ProviderAccount) -> bool:
@@ -53,8 +45,7 @@ def imported_as(tx: Transaction, line: AgreementLine, account: ProviderAccount) 
 def known_here(tx: Transaction, line: AgreementLine, account: ProviderAccount) -> AnyRow | None:
     """The user's agreement that has the provider's number of the line, whoever brought it."""
     environment = environment_of(account.live)
-    keys = {"p_slot": slot_of_user(line.user), "p_account": account.name, "p_environment": environment}
-    return tx.execute(_SAME, {**keys, "p_theirs": line.provider_number}).first()
+    return agreement_rows.find_claimed(tx, line.user, account.name, environment, line.provider_number)
 
 
 def add_imported(tx: Tx, line: AgreementLine, product: AnyRow, account: ProviderAccount) -> bool:

@@ -54,14 +54,14 @@ def told_of(tx: Tx, reported: ReportedFact) -> AnyRow | None:
     buyer = reported.buyer
     if buyer is None or fact.ref.agreement is None:
         return None
-    row = _known(tx, reported)
+    row = _known(tx, reported, buyer)
     if row is not None or fact.product is None:
         return row
     product = product_of_store(tx, reported.account.name, fact.product)
     if product is None:
         return None
     _add(tx, reported, buyer, product)
-    return _known(tx, reported)
+    return _known(tx, reported, buyer)
 
 
 def paid_under(tx: Tx, reported: ReportedFact, decision: Decision, locked: LockedPayment) -> AnyRow | None:
@@ -185,10 +185,10 @@ def _after_period(
     return changes
 
 
-def _known(tx: Tx, reported: ReportedFact) -> AnyRow | None:
+def _known(tx: Tx, reported: ReportedFact, buyer: str) -> AnyRow | None:
     fact = reported.fact
     environment = environment_of(fact.live)
-    return agreement_rows.lock_claimed(tx, reported.slot, reported.account.name, environment, fact.ref.agreement or "")
+    return agreement_rows.lock_claimed(tx, buyer, reported.account.name, environment, fact.ref.agreement or "")
 
 
 def _add(tx: Tx, reported: ReportedFact, buyer: str, product: AnyRow) -> None:

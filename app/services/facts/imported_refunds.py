@@ -143,7 +143,7 @@ def follow_refunds(tx: Tx, slot: int, fact_id: int) -> None:
     if paid is None:
         return
     names = (row.slot, row.provider_account, row.environment, paid.content["agreement"])
-    agreement = agreement_rows.lock_claimed(tx, *names)
+    agreement = agreement_rows.lock_of_import(tx, *names)
     period = None if agreement is None else _period(tx, agreement, paid)
     if agreement is None or period is None:
         return
@@ -226,7 +226,7 @@ def _read(tx: Tx, *, number: int, price: Money | None) -> RefundOfImport:
     agreed = (row.slot, row.provider_account, row.environment, paid.content["agreement"])
     known = told_price or price
     part = _part(_told(tx, paid), known)
-    return RefundOfImport(row, agreement_rows.find_claimed(tx, *agreed), part, known)
+    return RefundOfImport(row, agreement_rows.find_of_import(tx, *agreed), part, known)
 
 
 def _with_entries(tx: Tx, *, found: RefundOfImport) -> RefundOfImport:

@@ -17,7 +17,7 @@ from sqlalchemy import and_, bindparam, select
 
 from app.domain.deciding import Decision
 from app.domain.facts import REFUND_KINDS, Fact, Kind
-from app.domain.numbers import slot_of_user, slot_of_uuid
+from app.domain.numbers import slot_of_uuid
 from app.domain.status import Outcome
 from app.models.orders import FactRow, User
 from app.providers.limits import faults_of, fits
@@ -288,12 +288,12 @@ def _hand_over(core: Core, reported: ReportedFact, had_it: str, has_it: str) -> 
     """The agreement of a store goes over to whoever has paid its newest period. It ends for the user before the claim
     goes over: a process that dies in between does it again at the next telling."""
     fact, account, environment = reported.fact, reported.account.name, reported.environment
-    agreement, slot = fact.ref.agreement or "", slot_of_user(had_it)
+    agreement = fact.ref.agreement or ""
 
     def end(tx: Tx) -> None:
-        row = agreement_rows.lock_claimed(tx, slot, account, environment, agreement)
+        row = agreement_rows.lock_claimed(tx, had_it, account, environment, agreement)
         if row is not None:
             handovers.end_as_taken_up(tx, row.id, fact.at)
 
-    core.at(slot).transact(end)
+    core.of_user(had_it).transact(end)
     claims.move_agreement(core, account, environment, agreement, has_it, paid_at=fact.at)

@@ -195,7 +195,11 @@ def _purchase(core: Core, user_id: str, account: str, name: str, told: list[tupl
         # For the operator: who brought whose proof. The caller is told nothing of it.
         _log.warning("receipt_of_another_user", theirs=name, caller=user_id, owner=applied.buyer, fact=applied.fact_id)
         return Purchase(name, "not_yours", finish=False)
-    return _given(core, account, name, word, applied) if is_given else _bought(core, name, told, applied)
+    return (
+        _given(core, account, name, word, told=applied, user_id=user_id)
+        if is_given
+        else _bought(core, name, told, applied)
+    )
 
 
 def _bought(core: Core, name: str, told: list[tuple[Fact, Applied]], paid: Applied) -> Purchase:
@@ -211,12 +215,12 @@ def _bought(core: Core, name: str, told: list[tuple[Fact, Applied]], paid: Appli
     return Purchase(name, status, finish=status != "held", product=order.sku, order=str(order.id))
 
 
-def _given(core: Core, account: str, name: str, word: Fact, applied: Applied) -> Purchase:
+def _given(core: Core, account: str, name: str, word: Fact, *, told: Applied, user_id: str) -> Purchase:
     """What the user pays nothing for: tried, or shared by somebody of the family. No order is made of it."""
-    if applied.outcome in NEEDS_A_PERSON:
+    if told.outcome in NEEDS_A_PERSON:
         return Purchase(name, "held", finish=False)
-    keys = (applied.slot, account, environment_of(word.live), word.ref.agreement or "")
-    row = core.at(applied.slot).read(lambda tx: agreement_rows.find_claimed(tx, *keys))
+    keys = (account, environment_of(word.live), word.ref.agreement or "")
+    row = core.of_user(user_id).read(lambda tx: agreement_rows.find_claimed(tx, user_id, *keys))
     if row is None:
         return Purchase(name, "ended", finish=True)
     status = "entitled" if is_in_force(row, core.clock.now()) else "ended"
