@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,19 @@ from click.testing import CliRunner, Result
 from app.cli import main
 from app.composition import build_house, map_is_current
 from app.config import load
+from app.domain.facts import Fact, Kind, Ref
+from app.domain.money import Money
+from app.domain.numbers import slot_of_number
 from app.models import schema
+from app.providers.facts import Message
 from app.services.accounts.catalog import import_products, parse_catalogue
 from app.services.base.errors import SlotsFrozen
+from app.services.base.reported_fact import ReportedFact
 from app.services.base.slot_maps import SlotMapDiffers
+from app.services.facts import inbox
+from app.services.facts.apply import apply_fact
 from app.worker import Worker
-from tests.support.world import CATALOGUE
+from tests.support.world import CATALOGUE, START
 
 BASE = """
 env = "test"
@@ -44,6 +52,7 @@ def one(file: str) -> str:
     return f'database_url = "sqlite:///{file}.sqlite3"\n{BASE}'
 
 
+NONSENSE = Message("notification", b"what nobody understands")
 HALVES = databases(first="0-2047", second="2048-4095")
 
 
@@ -103,6 +112,25 @@ def test_from_an_empty_folder_to_balanced_books_in_two_databases() -> None:
     assert run("distribute").output.splitlines() == [
         f"{name}: the database is no cluster: nothing to distribute" for name in ("first", "second")
     ]
+
+
+def test_what_waits_for_a_person_is_listed_and_found_wherever_it_lies() -> None:
+    migrated(HALVES)
+    core = build_house(load()).core
+    account = core.registry.get("box")
+    assert account is not None
+    numbers = [core.numbers.next(slot) for slot in (7, 4000)]
+    for number in numbers:
+        slot = slot_of_number(number)
+        money = Fact(Kind.PAID, Ref(ours=str(number), theirs=f"T-{slot}"), START, Money(600, "CNY"), live=False)
+        reported = ReportedFact(account, money, "notification", f"m-{slot}")
+        core.at(slot).transact(partial(apply_fact, reported=reported))
+        kept = {"slot": slot, "account": "box", "message": NONSENSE, "reason": "note", "detail": "of no use"}
+        core.at(slot).transact(partial(inbox.keep_message, **kept))
+    assert len(run("messages", "list").output.splitlines()) == 2
+    for number in numbers:
+        found = run("facts", "find", str(number))
+        assert (found.exit_code, f"ours={number}" in found.output) == (0, True), found.output
 
 
 def test_a_database_that_is_down_fails_the_check_by_its_name_and_home_stops_it() -> None:
