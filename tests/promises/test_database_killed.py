@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
 
-from app.models.engine import engine_options, prepare
+from app.models.engine import UNREACHABLE_SECONDS, engine_options, prepare
 from tests.conftest import create_schema
 from tests.support import databases
 from tests.support.own_server import Server, own_server
@@ -60,6 +62,7 @@ def _pay_while_it_dies(world: World, server: Server) -> None:
             # What was acknowledged up to here must be there when the server is back.
             before = set(acknowledged)
             server.start()
+            _wait_until_read(world, ids[0])
             assert [i for i in before if world.payment(i).status != "paid"] == []
         for future in told:
             future.result(timeout=120)
@@ -67,3 +70,15 @@ def _pay_while_it_dies(world: World, server: Server) -> None:
         assert world.coins(f"user-{number}") == 66
     assert world.money("sales") == USERS * 600
     world.assert_balanced()
+
+
+def _wait_until_read(world: World, payment_id: int) -> None:
+    """Whoever connected slowly while the server came back lets all others fail at once for a while."""
+    until = time.monotonic() + 4 * UNREACHABLE_SECONDS
+    while True:
+        try:
+            world.payment(payment_id)
+            return
+        except OperationalError:
+            assert time.monotonic() < until
+            time.sleep(0.1)
