@@ -77,19 +77,13 @@ def of_several_slots(connection: Connection, why: str) -> None:
 
 
 def watch_engine(engine: Engine) -> None:
-    """Watch every statement of this engine. Statements that run on the driver's own cursor report themselves
-    (`report`), once an engine is watched."""
+    """Watch every statement of this engine. `services.base.statements`, which runs statements on the driver's own
+    cursors, calls `check` for each of them once an engine is watched."""
     engine.dialect.watches_slots = True  # type: ignore[attr-defined]
     event.listen(engine, "begin", _forget)
     event.listen(engine, "commit", _forget)
     event.listen(engine, "rollback", _forget)
     event.listen(engine, "before_cursor_execute", _before)
-
-
-def report(connection: Connection, sql: str, values: Mapping[str, Any]) -> None:
-    """A statement that is about to run on the driver's own cursor."""
-    if getattr(connection.dialect, "watches_slots", False):
-        check(connection, sql, [values])
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,4 +194,4 @@ def _before(connection: Connection, _cursor: Any, sql: str, parameters: Any, con
     check(connection, sql, [row for row in rows if isinstance(row, Mapping)])
 
 
-__all__ = ["SEVERAL", "SlotsMixed", "check", "of_several_slots", "report", "watch_engine"]
+__all__ = ["SEVERAL", "SlotsMixed", "check", "of_several_slots", "watch_engine"]

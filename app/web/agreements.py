@@ -10,19 +10,17 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from app.domain import list_tables, representations
-from app.domain.numbers import parse_number
 from app.providers.http import deadline
 from app.services.agreements import agreement_lists, agreement_requests, entitlements, signing_requests
 from app.services.agreements.agreement_lists import AgreementFilter
 from app.services.agreements.signing_requests import NewAgreement
-from app.services.base.errors import NotFound
 from app.services.base.idempotency import Keyed, keyed
 from app.services.base.list_pages import TimeSpan
 from app.services.calls import agreement_queries, agreement_signing, payment_queries
 from app.services.payments.orders import PayBy
 from app.web import agreement_schemas as shapes
 from app.web.access import Forbidden, caller, needs
-from app.web.context import core
+from app.web.context import core, number_in
 from app.web.lists import CSV_RESPONSE, MOMENT, NUMBER, ListShape, list_answer
 from app.web.schemas import ListQuery, UserQuery, idempotency_key
 
@@ -46,7 +44,7 @@ def create_agreement(body: shapes.AgreementIn) -> Any:
     content = {**body.model_dump(mode="json"), "user": user_id}
     request = keyed(caller().speaking_for(user_id), idempotency_key(), "create_agreement", content)
     pay_by = PayBy(body.provider_account, body.way, body.extra, body.return_url)
-    replaces = None if body.replaces is None else _number(body.replaces)
+    replaces = None if body.replaces is None else number_in(body.replaces)
     wanted = NewAgreement(user_id, body.product, pay_by, body.currency, body.zone, body.pay_now, replaces)
     number = signing_requests.create_signing(core(), wanted, request)
     agreement_signing.start_signing(core(), number)
@@ -79,7 +77,7 @@ def show_agreement(number: str, query: UserQuery) -> Any:
 
     A store is asked about its agreement first, once a day at the most.
     """
-    parsed, user_id = _number(number), caller().user_if_named(query.user)
+    parsed, user_id = number_in(number), caller().user_if_named(query.user)
     row = agreement_requests.view_agreement(core(), user_id, parsed)
     with deadline(payment_queries.READER_SECONDS):
         was_asked = agreement_queries.ask_when_read(core(), row)
@@ -93,7 +91,7 @@ def show_agreement(number: str, query: UserQuery) -> Any:
 @blueprint.doc(responses=CSV_RESPONSE)
 def list_periods(number: str, query: ListQuery) -> Any:
     """The periods of an agreement, newest first: paid, free, due, or left unpaid."""
-    row = agreement_requests.view_agreement(core(), caller().user_if_named(query.user), _number(number))
+    row = agreement_requests.view_agreement(core(), caller().user_if_named(query.user), number_in(number))
     return list_answer(
         PERIOD_LIST, query, partial(agreement_lists.periods_of, core(), row), representations.period_data
     )
@@ -108,7 +106,7 @@ def cancel_agreement(number: str, body: shapes.CancelAgreementIn) -> Any:
 
     The answer says how far that has come; the worker goes on until the provider says that it is over.
     """
-    who, parsed = caller(), _number(number)
+    who, parsed = caller(), number_in(number)
     wanted = {**body.model_dump(mode="json"), "agreement": number}
     asked_by = _keyed("cancel_agreement", wanted)
     agreement_requests.request_end(core(), parsed, who.user_id, asked_by, who.actor, at_once=body.at_once)
@@ -142,7 +140,7 @@ def resume_agreement(number: str) -> Any:
 @blueprint.output(shapes.AgreementOut)
 def set_plan(number: str, body: shapes.ChangePlanIn) -> Any:
     """Choose another product from the next period on. One that costs more than was signed needs a new agreement."""
-    parsed = _number(number)
+    parsed = number_in(number)
     wanted = {**body.model_dump(mode="json"), "agreement": number}
     agreement_requests.change_plan(core(), parsed, caller().user_id, _keyed("set_plan", wanted), body.product)
     return _shown(parsed)
@@ -171,11 +169,4 @@ def _keyed(what: str, content: dict[str, Any]) -> Callable[[str], Keyed]:
 def _for_backend(number: str) -> int:
     if caller().user_id is not None:
         raise Forbidden("this is for the app's backend")
-    return _number(number)
-
-
-def _number(text: str) -> int:
-    number = parse_number(text)
-    if number is None:
-        raise NotFound
-    return number
+    return number_in(number)

@@ -8,15 +8,13 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from app.domain import list_tables, representations
-from app.domain.numbers import parse_number
-from app.services.base.errors import NotFound
 from app.services.base.list_pages import TimeSpan
 from app.services.bills import readings
 from app.services.differences import difference_rows, pairs, repairs
 from app.services.differences.difference_lists import DifferenceFilter, list_differences
 from app.web import difference_schemas as shapes
 from app.web.access import needs, person
-from app.web.context import core
+from app.web.context import core, number_in
 from app.web.lists import CSV_RESPONSE, MOMENT, NUMBER, ListShape, list_answer
 
 blueprint = APIBlueprint("differences", __name__, url_prefix="/v1", tag="Reports")
@@ -52,7 +50,7 @@ def list_all_differences(query: shapes.DifferencesQuery) -> Any:
 @blueprint.output(shapes.DifferenceWithHistoryOut)
 def show_difference(number: str) -> Any:
     """One difference with its history, what can be done about it, and what may be its other side."""
-    row = core().home.read(partial(difference_rows.find_difference, number=_number(number)))
+    row = core().home.read(partial(difference_rows.find_difference, number=number_in(number)))
     changes = core().home.read(partial(difference_rows.changes_of, row=row))
     others = core().home.read(partial(pairs.proposed_others, row=row))
     history = [{"at": each.at, "actor": each.actor, "what": each.what, "detail": each.detail} for each in changes]
@@ -72,7 +70,7 @@ def show_difference(number: str) -> Any:
 def add_match(number: str, body: shapes.MatchIn) -> Any:
     """Say that two differences are the two sides of one payment or refund, of one sum and near in time: they end
     together. A repeat changes nothing."""
-    matched = pairs.match_differences(core(), _number(number), _number(body.other), body.reason, actor=person())
+    matched = pairs.match_differences(core(), number_in(number), number_in(body.other), body.reason, actor=person())
     return {"differences": [representations.difference_data(row) for row in matched]}
 
 
@@ -83,7 +81,7 @@ def add_match(number: str, body: shapes.MatchIn) -> Any:
 def end_difference(number: str, body: shapes.DifferenceReasonIn) -> Any:
     """Say that nothing is left to be done. Found again, it is open again; what no repair can mend (`not_ours`, `fee`,
     `late`, `balance`, `payout_missing`) stays ended for as long as the bill says the same."""
-    row = difference_rows.resolve_difference(core(), _number(number), body.reason, actor=person())
+    row = difference_rows.resolve_difference(core(), number_in(number), body.reason, actor=person())
     return representations.difference_data(row)
 
 
@@ -94,12 +92,5 @@ def end_difference(number: str, body: shapes.DifferenceReasonIn) -> Any:
 def resume_difference(number: str, body: shapes.DifferenceReasonIn) -> Any:
     """Take back that it was resolved or matched. Of two that were matched both are open again."""
     return representations.difference_data(
-        pairs.reopen_difference(core(), _number(number), body.reason, actor=person())
+        pairs.reopen_difference(core(), number_in(number), body.reason, actor=person())
     )
-
-
-def _number(text: str) -> int:
-    number = parse_number(text)
-    if number is None:
-        raise NotFound
-    return number

@@ -7,13 +7,11 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from app.domain.money import Money
-from app.domain.numbers import parse_number
-from app.services.base.errors import NotFound
 from app.services.facts import imported_refunds
 from app.services.facts.imported_refunds import FactNotEnded, RefundOfImport
 from app.web import finance_schemas as shapes
 from app.web.access import needs, person
-from app.web.context import core
+from app.web.context import core, number_in
 
 blueprint = APIBlueprint("facts", __name__, url_prefix="/v1/facts", tag="Finance")
 
@@ -24,7 +22,7 @@ blueprint = APIBlueprint("facts", __name__, url_prefix="/v1/facts", tag="Finance
 @blueprint.output(shapes.RefundOfImportOut)
 def show_end_of_fact(number: str, query: shapes.RefundPriceQuery) -> Any:
     """How a refund of what an earlier system sold stands, and what would be booked to end it."""
-    return _data(imported_refunds.look_at(core(), _number(number), _price(query)))
+    return _data(imported_refunds.look_at(core(), number_in(number), _price(query)))
 
 
 @blueprint.post("/<number>/end")
@@ -34,7 +32,7 @@ def show_end_of_fact(number: str, query: shapes.RefundPriceQuery) -> Any:
 def end_fact(number: str, body: shapes.EndOfFactIn) -> Any:
     """Book such a refund, and end it: at once, or when a second person has confirmed the entry. A repeat changes
     nothing."""
-    found = imported_refunds.look_at(core(), _number(number), _price(body))
+    found = imported_refunds.look_at(core(), number_in(number), _price(body))
     return _data(imported_refunds.end_refund(core(), found, body.reason, actor=person()))
 
 
@@ -44,7 +42,7 @@ def end_fact(number: str, body: shapes.EndOfFactIn) -> Any:
 def accept_end_of_fact(number: str) -> Any:
     """Post the proposed entry as another person than the one who proposed it, and end the fact. A repeat changes
     nothing."""
-    found = imported_refunds.look_at(core(), _number(number))
+    found = imported_refunds.look_at(core(), number_in(number))
     return _data(imported_refunds.confirm_end(core(), found, actor=person()))
 
 
@@ -72,10 +70,3 @@ def _data(found: RefundOfImport) -> dict[str, Any]:
         "booked_minor": found.booked_minor,
         "entry": None if found.newest is None else str(found.newest.id),
     }
-
-
-def _number(text: str) -> int:
-    number = parse_number(text)
-    if number is None:
-        raise NotFound
-    return number

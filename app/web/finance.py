@@ -9,14 +9,12 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from app.domain.journal import JournalEntry, JournalLine
-from app.domain.numbers import parse_number
 from app.models.base import AnyRow
-from app.services.base.errors import NotFound
 from app.services.finance import closings, journal
 from app.services.finance.journal import EntryRequest
 from app.web import finance_schemas as shapes
 from app.web.access import caller, needs, person
-from app.web.context import core
+from app.web.context import core, number_in
 from app.web.lists import CSV_RESPONSE, MOMENT, NUMBER, ListShape, list_answer
 from app.web.schemas import idempotency_key
 
@@ -63,7 +61,7 @@ def list_journal_entries(query: shapes.JournalQuery) -> Any:
 @blueprint.output(shapes.JournalEntryOut)
 def show_journal_entry(number: str) -> Any:
     """One journal entry."""
-    entry_id = _number(number)
+    entry_id = number_in(number)
     return entry_data(core().home.read(lambda tx: journal.find_entry(tx, entry_id)))
 
 
@@ -72,7 +70,7 @@ def show_journal_entry(number: str) -> Any:
 @blueprint.output(shapes.JournalEntryOut)
 def accept_journal_entry(number: str) -> Any:
     """Post a proposed entry, as another person than the one who proposed it. A repeat changes nothing."""
-    return entry_data(journal.confirm_entry(core(), _number(number), actor=person()))
+    return entry_data(journal.confirm_entry(core(), number_in(number), actor=person()))
 
 
 @blueprint.post("/journal-entries/<number>/withdraw")
@@ -80,7 +78,7 @@ def accept_journal_entry(number: str) -> Any:
 @blueprint.output(shapes.JournalEntryOut)
 def decline_journal_entry(number: str) -> Any:
     """Say that a proposed entry will never be posted. A repeat changes nothing."""
-    return entry_data(journal.withdraw_entry(core(), _number(number), actor=person()))
+    return entry_data(journal.withdraw_entry(core(), number_in(number), actor=person()))
 
 
 @blueprint.post("/journal-entries/<number>/reverse")
@@ -89,7 +87,7 @@ def decline_journal_entry(number: str) -> Any:
 @blueprint.output(shapes.JournalEntryOut, status_code=201)
 def reverse_journal_entry(number: str, body: shapes.ReversalOfEntryIn) -> Any:
     """Propose the entry that takes back a posted one. Each is taken back once."""
-    return entry_data(journal.propose_reversal(core(), _number(number), body.document, body.reason, _request()))
+    return entry_data(journal.propose_reversal(core(), number_in(number), body.document, body.reason, _request()))
 
 
 @blueprint.get("/closings")
@@ -156,10 +154,3 @@ def _in_table(row: AnyRow) -> dict[str, Any]:
 def _request() -> EntryRequest:
     actor = person()
     return EntryRequest(caller().name, idempotency_key(), actor)
-
-
-def _number(text: str) -> int:
-    number = parse_number(text)
-    if number is None:
-        raise NotFound
-    return number

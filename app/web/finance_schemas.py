@@ -105,7 +105,7 @@ class RefundOfImportOut(Out):
     provider_account: ShownAccount
     provider_number: str = Field(description="The provider's number of the purchase.", examples=["2000000123456789"])
     user: ShownUser | None = Field(description="Whose agreement it is; null: it went over to another user.")
-    agreement: Number | None = Field(description="Likewise.")
+    agreement: Number | None = Field(description="The imported agreement; null: it went over to another user.")
     at: At = Field(description="When the money went back.")
     price_minor: int | None = Field(description="The gross price of the purchase; null: not told.", examples=[1500])
     currency: ShownCurrency | None = Field(description="Of all sums here.")

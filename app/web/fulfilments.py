@@ -9,14 +9,12 @@ from apiflask import APIBlueprint
 
 from app.domain import list_tables, representations
 from app.domain.fulfilment import FulfilmentStatus
-from app.domain.numbers import parse_number
-from app.services.base.errors import NotFound
 from app.services.base.idempotency import keyed
 from app.services.fulfilments import answers, waiting
 from app.services.fulfilments.answers import FulfilmentAnswer
 from app.web import fulfilment_schemas as shapes
 from app.web.access import caller, needs
-from app.web.context import core
+from app.web.context import core, number_in
 from app.web.lists import CSV_RESPONSE, MOMENT, NUMBER, ListShape, list_answer
 from app.web.schemas import ListQuery, idempotency_key
 
@@ -34,7 +32,7 @@ def answer_fulfilment(number: str, body: shapes.FulfilmentIn) -> Any:
     A wish that is not answered is told again. An answer that comes again changes nothing; another answer to the same
     revision is refused.
     """
-    order_id, who = _number(number), caller()
+    order_id, who = number_in(number), caller()
     request = keyed(who.name, idempotency_key(), "answer_fulfilment", {**who.content(body), "order": number})
     given = FulfilmentAnswer(
         order_id=order_id,
@@ -54,7 +52,7 @@ def answer_fulfilment(number: str, body: shapes.FulfilmentIn) -> Any:
 def show_fulfilment(number: str) -> Any:
     """What the backend is asked for about an order, and what it answered. 404: the order is not paid, or its coins are
     in Tillbook."""
-    return _shown(_number(number))
+    return _shown(number_in(number))
 
 
 @blueprint.get("/fulfilments")
@@ -76,10 +74,3 @@ def list_fulfilments(query: ListQuery) -> Any:
 def _shown(order_id: int) -> dict[str, Any]:
     row, order = answers.fulfilment_with_order(core(), order_id)
     return representations.fulfilment_data(row, order._asdict())
-
-
-def _number(text: str) -> int:
-    number = parse_number(text)
-    if number is None:
-        raise NotFound
-    return number

@@ -10,7 +10,6 @@ from apiflask import APIBlueprint
 from app.domain import list_tables, representations
 from app.domain.gifts import GiftRequest
 from app.domain.ledger import LONGEST
-from app.domain.numbers import parse_number
 from app.services.accounts.users import check_known
 from app.services.base.errors import NotFound
 from app.services.base.idempotency import keyed
@@ -18,7 +17,7 @@ from app.services.gifts import journey
 from app.services.gifts.journey import GiftsNotAllowed
 from app.web import gift_schemas as shapes
 from app.web.access import caller, needs
-from app.web.context import core
+from app.web.context import core, number_in
 from app.web.lists import CSV_RESPONSE, NUMBER, ListShape, list_answer
 from app.web.schemas import ListQuery, idempotency_key
 
@@ -60,9 +59,7 @@ def create_gift(body: shapes.GiftIn) -> Any:
 @blueprint.output(shapes.GiftOut)
 def show_gift(number: str) -> Any:
     """One gift: for the backend, for its giver and for its receiver."""
-    parsed = parse_number(number)
-    if parsed is None:
-        raise NotFound
+    parsed = number_in(number)
     row = journey.view_gift(core(), parsed)
     if caller().user_id not in (None, row.giver, row.receiver):
         raise NotFound(gift=number)

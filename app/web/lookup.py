@@ -9,14 +9,12 @@ from urllib.parse import quote
 
 from apiflask import APIBlueprint
 
-from app.domain.numbers import parse_number
-from app.services.base.errors import NotFound
 from app.services.lookup.entries import TimelineEntry, sentence
 from app.services.lookup.search import Named, things_named
 from app.services.lookup.timeline import TimelinePage, agreement_timeline, timeline
 from app.web import lookup_schemas as shapes
 from app.web.access import needs
-from app.web.context import core
+from app.web.context import core, number_in
 
 _READ_AT = {"refund": "/v1/refunds", "transfer": "/v1/transfers", "hold": "/v1/holds", "gift": "/v1/gifts"}
 blueprint = APIBlueprint("lookup", __name__, url_prefix="/v1", tag="Lookup")
@@ -44,9 +42,7 @@ def show_timeline(number: str, query: shapes.TimelineQuery) -> Any:
     Facts from every road, calls to the provider with outcome and latency, kept messages, what was booked, refunds,
     freezes, events, and what people did, with name and reason.
     """
-    order_id = parse_number(number)
-    if order_id is None:
-        raise NotFound
+    order_id = number_in(number)
     return _shown(timeline(core(), order_id, cursor=query.cursor, limit=query.limit))
 
 
@@ -60,9 +56,7 @@ def show_agreement_timeline(number: str, query: shapes.TimelineQuery) -> Any:
     Its signing, facts, periods, charges and refusals, calls to the provider with outcome and latency, events, and its
     end. What a charge brought is in the timeline of its order.
     """
-    agreement = parse_number(number)
-    if agreement is None:
-        raise NotFound
+    agreement = number_in(number)
     return _shown(agreement_timeline(core(), agreement, cursor=query.cursor, limit=query.limit))
 
 

@@ -15,7 +15,6 @@ from app.domain.refunding import Clawback
 from app.models.base import AnyRow
 from app.services.accounts import freezes
 from app.services.accounts.users import check_user_id
-from app.services.base.errors import NotFound
 from app.services.base.idempotency import keyed
 from app.services.base.list_pages import TimeSpan
 from app.services.calls import refund_calls
@@ -25,7 +24,7 @@ from app.services.refunds.requests import Wanted
 from app.web import refund_schemas as shapes
 from app.web import schemas
 from app.web.access import Caller, caller, needs
-from app.web.context import core
+from app.web.context import core, number_in
 from app.web.lists import CSV_RESPONSE, MOMENT, NUMBER, ListShape, list_answer
 
 blueprint = APIBlueprint("refunds", __name__, url_prefix="/v1", tag="Refunds")
@@ -65,7 +64,7 @@ def create_refund(body: shapes.RefundIn) -> Any:
 def show_refund(number: str) -> Any:
     """One refund; for a user's token, of an order of that user. One that is not settled is taken a step further first,
     if that is due."""
-    refund_id, who = _number(number), caller()
+    refund_id, who = number_in(number), caller()
     if who.user_id is not None:
         refund_lists.check_owner(core(), who.user_id, refund_id)
     return _shown_to(who)(refund_calls.refund_for_reader(core(), refund_id))
@@ -80,7 +79,7 @@ def list_refunds(query: shapes.RefundsQuery) -> Any:
     """Refunds: those we asked for, and those that the provider decided. Of an order, oldest first; else newest first,
     of the user, or, for a backend's key without `user`, of all users."""
     who = caller()
-    order_id, user_id = None if query.order is None else _number(query.order), who.user_if_named(query.user)
+    order_id, user_id = None if query.order is None else number_in(query.order), who.user_if_named(query.user)
     house = core().for_reports() if order_id is None and user_id is None else core()
     wanted = RefundFilter(order_id, user_id, query.status, TimeSpan(query.since, query.until))
     shape = REFUND_LIST if order_id is None else REFUNDS_OF_ORDER
@@ -123,13 +122,6 @@ def _change(body: shapes.FreezeIn, *, frozen: bool) -> dict[str, Any]:
     wanted = freezes.Change(user_id, body.environment, body.asset, frozen, body.reason, caller().actor)
     number = freezes.change_freeze(core(), wanted, request)
     return representations.freeze_data(freezes.entry(core(), slot_of_user(user_id), number))
-
-
-def _number(text: str) -> int:
-    number = parse_number(text)
-    if number is None:
-        raise NotFound
-    return number
 
 
 def _shown(row: AnyRow) -> dict[str, Any]:

@@ -112,29 +112,28 @@ def lock_known_agreement(tx: Transaction, number: int) -> AnyRow:
 def lock_claimed(tx: Transaction, user_id: str, account: str, environment: str, theirs: str) -> AnyRow | None:
     """The agreement, claimed for this user, that its provider knows by this number: a store's or an imported one;
     locked. A subscription that went over from one user to another has a row for each."""
-    return tx.execute(_LOCK_CLAIMED, _keys_of(user_id, account, environment, theirs)).first()
+    keys = _named(slot_of_user(user_id), account, environment, theirs)
+    return tx.execute(_LOCK_CLAIMED, {**keys, "p_user": user_id}).first()
 
 
 def find_claimed(tx: Transaction, user_id: str, account: str, environment: str, theirs: str) -> AnyRow | None:
     """The agreement that `lock_claimed` would lock."""
-    return tx.execute(_CLAIMED, _keys_of(user_id, account, environment, theirs)).first()
-
-
-def _keys_of(user_id: str, account: str, environment: str, theirs: str) -> dict[str, Any]:
-    keys = {"p_account": account, "p_environment": environment, "p_theirs": theirs}
-    return {"p_slot": slot_of_user(user_id), "p_user": user_id, **keys}
+    keys = _named(slot_of_user(user_id), account, environment, theirs)
+    return tx.execute(_CLAIMED, {**keys, "p_user": user_id}).first()
 
 
 def lock_of_import(tx: Transaction, slot: int, account: str, environment: str, theirs: str) -> AnyRow | None:
     """The imported agreement of this slot that its provider knows by this number, locked."""
-    keys = {"p_slot": slot, "p_account": account, "p_environment": environment, "p_theirs": theirs}
-    return tx.execute(_LOCK_OF_IMPORT, keys).first()
+    return tx.execute(_LOCK_OF_IMPORT, _named(slot, account, environment, theirs)).first()
 
 
 def find_of_import(tx: Transaction, slot: int, account: str, environment: str, theirs: str) -> AnyRow | None:
     """The agreement that `lock_of_import` would lock."""
-    keys = {"p_slot": slot, "p_account": account, "p_environment": environment, "p_theirs": theirs}
-    return tx.execute(_OF_IMPORT, keys).first()
+    return tx.execute(_OF_IMPORT, _named(slot, account, environment, theirs)).first()
+
+
+def _named(slot: int, account: str, environment: str, theirs: str) -> dict[str, Any]:
+    return {"p_slot": slot, "p_account": account, "p_environment": environment, "p_theirs": theirs}
 
 
 def imported_number(tx: Transaction, user_id: str, account: str, ref: Ref) -> int | None:

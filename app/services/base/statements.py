@@ -322,7 +322,7 @@ def _run(connection: Connection | WholeConnection, sent: Sequence[Sent]) -> None
     driver: Any = connection.connection.driver_connection
     if getattr(connection.dialect, "watches_slots", False):
         for part in sent:
-            slot_watch.report(connection, part.text.sql, part.named_values())
+            slot_watch.check(connection, part.text.sql, [part.named_values()])
     kept: dict[_Text, Any] = connection.info.setdefault(CURSORS, {})
     # One cursor for each text: a new one of psycopg finds out anew how every type of value is written and read.
     cursors = []

@@ -20,16 +20,8 @@ JOURNAL_COLUMNS = (
     *("debit", "credit", "currency", "text", "transfers"),
 )
 _ADJUSTED = (
-    "created_at",
-    "effective_at",
-    "id",
-    "kind",
-    "debit",
-    "credit",
-    "amount",
-    "asset",
-    "environment",
-    "reference",
+    *("created_at", "effective_at", "id", "kind", "debit", "credit"),
+    *("amount", "asset", "environment", "reference"),
 )
 ADJUSTMENT_COLUMNS = ("booked_at", *_ADJUSTED[1:])
 

@@ -5398,7 +5398,7 @@ export interface components {
              */
             user: string | null;
             /**
-             * @description Likewise.
+             * @description The imported agreement; null: it went over to another user.
              * @example 252286601203298479
              */
             agreement: string | null;

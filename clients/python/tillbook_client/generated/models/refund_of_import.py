@@ -21,7 +21,7 @@ class RefundOfImport:
         provider_account (str): The provider account, by its name.
         provider_number (str): The provider's number of the purchase.
         user (None | str): Whose agreement it is; null: it went over to another user.
-        agreement (None | str): Likewise.
+        agreement (None | str): The imported agreement; null: it went over to another user.
         at (datetime.datetime): When the money went back.
         price_minor (int | None): The gross price of the purchase; null: not told.
         currency (None | str): Of all sums here.
