@@ -217,7 +217,7 @@ def show_clearing(account: str, day: str, zone: str) -> None:
     """What the provider says that it holds at the end of a day, and what the books say. Exits 1 if there is a rest."""
     core = house().core
     found = _account(core, account)
-    bill_day = BillDay(found.name, environment_of(found.live), _day(day), ZoneInfo(zone), found.whose)
+    bill_day = BillDay(found.name, environment_of(found.live), _day(day), ZoneInfo(zone), found.bill_rule)
     now = core.clock.now()
     rest = False
     for each in core.whole.read(lambda tx: clearing_at_end_of(tx, bill_day, now=now, lag=found.lag), snapshot=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from enum import StrEnum
 
@@ -96,8 +96,19 @@ def figures_of(sums: Iterable[LineSums]) -> dict[tuple[str, str], int]:
     return {key: minor for key, minor in found.items() if minor}
 
 
-NUMBERS_OF_OURS = Whose()
-"""The usual rule: the account is ours alone, and our numbers are those that we give out."""
+@dataclass(frozen=True, slots=True)
+class BillRule:
+    """How bills of one provider account are read into the books."""
+
+    whose: Whose = field(default_factory=Whose)
+    """Which lines can be ours. The usual rule: the account is ours alone, and our numbers are those that we give
+    out."""
+    main_feed: str | None = None
+    """The feed of account bills that tells of the balance into which payers pay. Others tell of other balances, and
+    cover no day. None: any account bill covers its days."""
+
+
+USUAL_RULE = BillRule()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +119,7 @@ class BillDay:
     environment: str
     day: date
     zone: tzinfo
-    whose: Whose = NUMBERS_OF_OURS
-    """Which lines of its bills can be ours."""
+    rule: BillRule = USUAL_RULE
 
     @property
     def start(self) -> datetime:

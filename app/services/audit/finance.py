@@ -13,12 +13,11 @@ from sqlalchemy import and_, func, select
 from sqlalchemy.orm import aliased
 
 from app.domain.accounting_time import BILL_KINDS, ClosedMonth, effective_before
-from app.domain.bill_figures import NUMBERS_OF_OURS, BillDay
+from app.domain.bill_figures import USUAL_RULE, BillDay, BillRule
 from app.domain.bill_lines import BillSide
 from app.domain.chart import HOUSE_SLOT
 from app.domain.journal import JOURNAL_ENTRY, EntryStatus, transfers_of_entry
 from app.domain.ledger import ENVIRONMENTS
-from app.domain.settling import Whose
 from app.models.base import AnyRow
 from app.models.bills import BILL_READINGS
 from app.models.finance import CLOSINGS, JOURNAL_ENTRIES
@@ -38,9 +37,9 @@ _BOOKED_SIDES = (BillSide.FUNDS, BillSide.TRADES)
 _T, _A, _R, _J, _C = TRANSFERS.c, ACCOUNTS.c, BILL_READINGS.c, JOURNAL_ENTRIES.c, CLOSINGS.c
 
 
-def audit_finance(sessions: Sessions, now: datetime, whose: Mapping[str, Whose]) -> Iterator[Finding]:
+def audit_finance(sessions: Sessions, now: datetime, rules: Mapping[str, BillRule]) -> Iterator[Finding]:
     """Findings, in bounded memory."""
-    yield from _bills(sessions, now, whose)
+    yield from _bills(sessions, now, rules)
     yield from audit_store_shares(sessions)
     yield from _journal(sessions)
     yield from _closed_months(sessions, now)
@@ -49,7 +48,7 @@ def audit_finance(sessions: Sessions, now: datetime, whose: Mapping[str, Whose])
 # --- what bills say ---
 
 
-def _bills(sessions: Sessions, now: datetime, whose: Mapping[str, Whose]) -> Iterator[Finding]:
+def _bills(sessions: Sessions, now: datetime, rules: Mapping[str, BillRule]) -> Iterator[Finding]:
     """Every day of every account, and that there is no transfer of these kinds beside them."""
     explained: dict[tuple[str, str], set[date]] = defaultdict(set)
     for account, environment, zone in read(sessions, _accounts):
@@ -57,7 +56,7 @@ def _bills(sessions: Sessions, now: datetime, whose: Mapping[str, Whose]) -> Ite
         for day in read(sessions, partial(_days, account=account, zone=zone)):
             explained[account, environment].add(day)
             if day not in waiting:
-                bill_day = BillDay(account, environment, day, zone, whose.get(account, NUMBERS_OF_OURS))
+                bill_day = BillDay(account, environment, day, zone, rules.get(account, USUAL_RULE))
                 yield from read(sessions, partial(_day, day=bill_day), snapshot=True)
     yield from read(sessions, partial(_unexplained, explained=explained))
 

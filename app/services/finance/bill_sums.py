@@ -1,9 +1,10 @@
 """Adds up the lines of a day's bills.
 
-Which bills count: those of the side FUNDS where one covers the whole day, else those of the side TRADES, but for what a
-bill of the side FUNDS tells of another day: a provider may make no account bill of a day on which nothing moved, and
-settle payments on the next day, or after a week (seen 2026-11-28). What the merchant gave away himself never reaches
-his balance, so bills of the side TRADES alone tell of it, and count for that on every day. A row counts once
+Which bills count: those of the side FUNDS always. Where none of the balance into which payers pay covers the whole
+day, those of the side TRADES, too, but for what a bill of the side FUNDS tells, of whichever day: a provider may make
+no account bill of a day on which nothing moved, and settle payments on the next day, or after a week (seen 2026-11-28).
+And a provider may keep other balances, whose bills tell of no payment. What the merchant gave away himself never
+reaches his balance, so bills of the side TRADES alone tell of it, and count for that on every day. A row counts once
 (`counted_lines`), however many bills tell of it.
 """
 
@@ -11,8 +12,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta, tzinfo
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
@@ -39,27 +42,55 @@ _L, _R = BILL_LINES.c, BILL_READINGS.c
 
 def figures(tx: Transaction, day: BillDay) -> BillFigures:
     """What the day's bills say that must be in the books."""
-    of_trades = figures_of(_sums(tx, day, BillSide.TRADES))
-    if not _is_covered(tx, day):
-        if not _has_funds(tx, day.provider_account):
-            return of_trades
-        untold = figures_of(_sums(tx, day, BillSide.TRADES, ~_told_by_funds(day)))
-        discounts = {key: minor for key, minor in of_trades.items() if key[0] == DISCOUNT}
-        return {key: minor for key, minor in untold.items() if key[0] != DISCOUNT} | discounts
+    of_trades = figures_of(_sums(tx, day, _ALL_TRADES))
+    counted = _lines_that_count(tx, day)
+    if counted == [_ALL_TRADES]:
+        return of_trades
+    of_funds, *untold = (_sums(tx, day, lines) for lines in counted)
+    without_discounts = (replace(one, discount=0) for one in chain.from_iterable(untold))
     discounts = {key: minor for key, minor in of_trades.items() if key[0] == DISCOUNT}
-    return {**figures_of(_sums(tx, day, BillSide.FUNDS)), **discounts}
+    return figures_of([*of_funds, *without_discounts]) | discounts
 
 
-def _sums(tx: Transaction, day: BillDay, side: BillSide, *more: ColumnElement[bool]) -> list[LineSums]:
+def lines_of_day(tx: Transaction, day: BillDay, *also: str) -> Iterator[tuple[AnyRow, LineOwner]]:
+    """The lines from which `figures` are added up, but for discounts; with these columns of `counted_lines`, too."""
+    for lines in _lines_that_count(tx, day):
+        yield from _with_owners(tx, day, lines, *also)
+
+
+class _Lines(NamedTuple):
+    """Lines of the bills of one side."""
+
+    side: BillSide
+    where: tuple[ColumnElement[bool], ...] = ()
+
+
+_ALL_TRADES = _Lines(BillSide.TRADES)
+
+
+def _lines_that_count(tx: Transaction, day: BillDay) -> list[_Lines]:
+    """All of the side FUNDS; and of the side TRADES, if no bill of the payers' balance covers the day, what no bill of
+    the side FUNDS tells."""
+    if not _has_funds(tx, day.provider_account):
+        return [_ALL_TRADES]
+    of_funds = _Lines(BillSide.FUNDS)
+    return [of_funds] if _is_covered(tx, day) else [of_funds, _Lines(BillSide.TRADES, (~_told_by_funds(day),))]
+
+
+def _sums(tx: Transaction, day: BillDay, lines: _Lines) -> list[LineSums]:
     """The lines, added up by kind, currency and owner."""
     minors = defaultdict[tuple[LineKind, str, LineOwner], list[int]](lambda: [0, 0, 0])
-    in_day = (_L.at >= day.start, _L.at < day.end)
-    told = counted_lines(tx, LinesOf(day.provider_account, side), *in_day, *more, once=True)
-    for row, owner in lines_with_owners(tx, day.provider_account, day.whose, told):
+    for row, owner in _with_owners(tx, day, lines):
         total = minors[LineKind(row.kind), row.currency, owner]
         for number, minor in enumerate((row.amount_minor, row.fee_minor, row.discount_minor)):
             total[number] += minor
     return [LineSums(*of_them, *total) for of_them, total in minors.items()]
+
+
+def _with_owners(tx: Transaction, day: BillDay, lines: _Lines, *also: str) -> Iterator[tuple[AnyRow, LineOwner]]:
+    in_day = (_L.at >= day.start, _L.at < day.end)
+    told = counted_lines(tx, LinesOf(day.provider_account, lines.side), *in_day, *lines.where, once=True)
+    return lines_with_owners(tx, day.provider_account, day.rule.whose, told, *also)
 
 
 def version_of(tx: Transaction, account: str) -> tuple[Any, ...]:
@@ -143,13 +174,16 @@ def _days(tx: Transaction, lines: ColumnElement[bool], zone: tzinfo) -> Iterator
 
 
 def _is_covered(tx: Transaction, day: BillDay) -> bool:
-    """Whether a FUNDS bill covers the whole day."""
+    """Whether a bill of the balance into which payers pay covers the whole day. One of another balance says nothing
+    about the fees of payments."""
+    main = day.rule.main_feed
     covering = exists().where(
         _R.provider_account == day.provider_account,
         _R.side == BillSide.FUNDS,
         _R.status == THAT_COUNTS,
         _R.since <= day.start,
         _R.until >= day.end,
+        *(() if main is None else (_R.feed == main,)),
     )
     return bool(tx.scalar(select(covering)))
 
