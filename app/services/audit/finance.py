@@ -14,7 +14,6 @@ from sqlalchemy.orm import aliased
 
 from app.domain.accounting_time import BILL_KINDS, ClosedMonth, effective_before
 from app.domain.bill_figures import USUAL_RULE, BillDay, BillRule
-from app.domain.bill_lines import BillSide
 from app.domain.chart import HOUSE_SLOT
 from app.domain.journal import JOURNAL_ENTRY, EntryStatus, transfers_of_entry
 from app.domain.ledger import ENVIRONMENTS
@@ -33,7 +32,6 @@ from app.services.finance.bill_bookings import booked_for
 from app.services.finance.journal import entry_of
 
 ENTRY_PAGE = 500
-_BOOKED_SIDES = (BillSide.FUNDS, BillSide.TRADES)
 _T, _A, _R, _J, _C = TRANSFERS.c, ACCOUNTS.c, BILL_READINGS.c, JOURNAL_ENTRIES.c, CLOSINGS.c
 
 
@@ -66,14 +64,10 @@ def _accounts(tx: Transaction) -> list[tuple[str, str, ZoneInfo]]:
     days. One of which nothing was booked is taken as live."""
     wanted = select(_A.code, _A.environment).distinct().where(_A.slot == HOUSE_SLOT, _A.user_id == "")
     names = {(row.code, row.environment) for row in tx.execute(wanted)}
-    zones = select(_R.provider_account, func.max(_R.zone).label("zone")).where(_R.side.in_(_BOOKED_SIDES))
-    readings = tx.execute(zones.group_by(_R.provider_account))
     found = list[tuple[str, str, ZoneInfo]]()
-    for row in readings:
-        clearing = f"clearing:{row.provider_account}"
-        booked_in = [environment for environment in ENVIRONMENTS if (clearing, environment) in names]
-        for environment in booked_in or ["live"]:
-            found.append((row.provider_account, environment, bill_sums.zone_of_bill(row)))
+    for account, zone in bill_sums.zones_of_bills(tx).items():
+        booked_in = [environment for environment in ENVIRONMENTS if (f"clearing:{account}", environment) in names]
+        found += [(account, environment, zone) for environment in booked_in or ["live"]]
     return found
 
 

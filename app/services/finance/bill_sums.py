@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
 
-from app.domain.accounting_time import TICK, end_of_day
+from app.domain.accounting_time import TICK, Span, end_of_day
 from app.domain.bill_figures import DISCOUNT, BillDay, BillFigures, LineOwner, LineSums, figures_of
 from app.domain.bill_lines import BillSide, LineKind
 from app.models.base import AnyRow
@@ -31,6 +31,7 @@ from app.services.bills.done_refunds import refunds_done
 from app.services.bills.line_owners import lines_with_owners
 
 UTC_ZONE = ZoneInfo("UTC")
+BOOKED_BY_DAY = (BillSide.FUNDS, BillSide.TRADES)
 SETTLED_WITHIN_DAYS = 8
 """So many days after a trade a bill of the side FUNDS tells of it at the latest: cycles of a week are the longest."""
 LOOKED_BACK_DAYS = 3
@@ -156,9 +157,18 @@ def _lines_of_document(reading: AnyRow) -> ColumnElement[bool]:
     return and_(_L.provider_account == reading.provider_account, _L.reading_id.in_(ids))
 
 
-def days_of_account(tx: Transaction, account: str, zone: tzinfo) -> Iterator[date]:
-    """All days of which there are lines."""
-    yield from _days(tx, _L.provider_account == account, zone)
+def days_of_account(tx: Transaction, account: str, zone: tzinfo, span: Span | None = None) -> Iterator[date]:
+    """All days of which there are lines, or those with lines of that span."""
+    in_span = () if span is None else (_L.at >= span.since, _L.at < span.until)
+    yield from _days(tx, and_(_L.provider_account == account, *in_span), zone)
+
+
+def zones_of_bills(tx: Transaction) -> dict[str, ZoneInfo]:
+    """In which zone the days of an account's bills are, by provider account: of those whose lines are booked by the
+    day."""
+    zones = select(_R.provider_account, func.max(_R.zone).label("zone")).where(_R.side.in_(BOOKED_BY_DAY))
+    rows = tx.execute(zones.group_by(_R.provider_account).order_by(_R.provider_account))
+    return {row.provider_account: zone_of_bill(row) for row in rows}
 
 
 def zone_of_bill(reading: AnyRow) -> ZoneInfo:
