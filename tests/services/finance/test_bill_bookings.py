@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -274,6 +275,26 @@ def test_whoever_changes_what_a_bill_booked_is_found(shop: Shop, engine: Engine,
     shop.world.assert_balanced()
     edit(engine, change)
     assert "bill_booking" in shop.audited()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_audit_writes_money_as_people_do(shop: Shop, engine: Engine) -> None:
+    number = shop.sell("k1")
+    shop.world.clock.advance(LATER.total_seconds())
+    shop.bill([line("1", K.FEE, -123456, NOON)])
+    shop.book()
+    edit(engine, "UPDATE bill_lines SET amount_minor = -5")
+    edit(engine, f"UPDATE orders SET amount_minor = 100050 WHERE paid_payment_id = {number}")
+    edit(
+        engine,
+        f"/* sweep: audit */ UPDATE transfers SET amount = 601 WHERE reference = '{number}' AND kind = 'payment'",
+    )
+    found = shop.audit_says()
+    assert "bill_fee is -1234.56 CNY, by the bills -0.05 CNY; after the cause" in found
+    assert "1000.50 CNY, paid 6.00 CNY" in found
+    moved = "CNY from clearing:sandbox to sales (sandbox)"
+    assert f"payment of 6.01 {moved}, must be payment of 6.00 {moved}" in found
+    assert not re.search(r"[0-9]{3,} CNY", re.sub(r"[0-9]+\.[0-9]{2} CNY", "", found)), "nothing in minor units"
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
