@@ -149,6 +149,24 @@ def test_the_bill_of_the_payers_balance_alone_covers_the_day(shop: Shop) -> None
     shop.world.assert_balanced()
 
 
+def test_a_balance_that_rests_is_the_provider_s_for_as_long_as_bills_without_rows_say_so(shop: Shop) -> None:
+    """The last days of a year may be quiet, and the month is closed by what the provider holds then."""
+    number = shop.sell("k1")
+    shop.world.clock.advance(LATER.total_seconds())
+    shop.bill([line("1", K.PAYMENT, 600, NOON, ours=number, theirs="t-1", balance_minor=600)])
+    quiet = DAY_ONE + 6 * LATER
+    shop.world.clock.advance(7 * LATER.total_seconds())
+    shop.book()
+    core, day = shop.world.core, BillDay("sandbox", "sandbox", quiet, CHINA)
+
+    def told() -> list[ClearingDay]:
+        return core.whole.read(lambda tx: clearing_at_end_of(tx, day, now=core.clock.now()), snapshot=True)
+
+    assert told() == [ClearingDay("CNY", None, 600, 0)], "no bill covers that day"
+    shop.bill([], quiet)
+    assert told() == [ClearingDay("CNY", 600, 600, 0)]
+
+
 def test_a_payment_at_midnight_is_on_its_way_and_leaves_no_rest(shop: Shop) -> None:
     shop.go_to(END - timedelta(milliseconds=100))
     number = shop.sell("k1")
