@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from datetime import date
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
@@ -24,6 +25,7 @@ from app.services.base.errors import DomainError
 from app.services.finance import bill_bookings, closings
 from app.services.finance import journal as entries
 from app.services.finance.journal import EntryRequest
+from app.services.finance.store_payouts import propose_payouts
 
 LIST_PAGE = 500
 BILL_DAYS_ZONE = "Asia/Shanghai"
@@ -71,6 +73,45 @@ def post_entry(
         _say(entries.propose_entry(core, entry, request))
 
 
+@journal.command("payout")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--account", required=True, help="The provider account of the store.")
+@click.option(
+    "--paid-on", required=True, metavar="DATE", help="When it came, by your bank: 2026-02-26, or an ISO time."
+)
+@click.option(
+    "--others", multiple=True, metavar="CURRENCY=AMOUNT", help="What of it was earned by apps that are not sold here."
+)
+@_actor
+def post_payout(file: Path, account: str, paid_on: str, others: Sequence[str], actor: str) -> None:
+    """Propose the journal entries of a payout, by the statement that you downloaded from the store.
+
+    The same statement again changes nothing. Each entry is confirmed like any other.
+    """
+    core = house().core
+    with _refusals():
+        paid_at = moment_given(paid_on, core.rules.ledger.zone, is_end=False)
+        rows = propose_payouts(
+            core,
+            _account(core, account),
+            file.read_bytes(),
+            paid_at=paid_at,
+            others=dict(map(_sum_of, others)),
+            actor=f"operator:{actor}",
+        )
+    for row in rows:
+        _say(row)
+        _say_lines(row)
+
+
+def _sum_of(text: str) -> tuple[str, int]:
+    currency, _, amount = text.partition("=")
+    try:
+        return currency, parse_decimal(amount, currency).minor
+    except MoneyError as error:
+        raise click.BadParameter(f"{text}: {error}") from None
+
+
 @journal.command("reverse")
 @click.argument("number", type=int)
 @click.option("--document", required=True)
@@ -108,9 +149,7 @@ def show_entry(number: int) -> None:
     with _refusals():
         row = house().core.home.read(lambda tx: entries.find_entry(tx, number))
     _say(row)
-    for line in row.lines:
-        debit, credit = (Amount(line[side], row.currency).decimal() for side in ("debit", "credit"))
-        click.echo(f"  {line['account']}  debit {debit}  credit {credit}")
+    _say_lines(row)
 
 
 @journal.command("list")
@@ -150,6 +189,12 @@ def _digest(entry: JournalEntry) -> str:
     lines = [[line.account, line.debit, line.credit] for line in entry.lines]
     content = [entry.document, entry.reason, entry.currency, entry.environment, str(entry.effective_at), lines]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _say_lines(row: AnyRow) -> None:
+    for line in row.lines:
+        debit, credit = (Amount(line[side], row.currency).decimal() for side in ("debit", "credit"))
+        click.echo(f"  {line['account']}  debit {debit}  credit {credit}")
 
 
 def _say(row: AnyRow) -> None:

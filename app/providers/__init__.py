@@ -8,6 +8,7 @@ long its words may be is in `limits`), then `verbs` (what a provider does), `agr
 """
 
 from app.domain.bill_lines import BillContent, BillLine, BillSide, LineKind, StoreCell
+from app.domain.payouts import PayoutPart, StorePayout
 from app.providers.agreements import Agreements, Announces, ChargeWindow, Terms
 from app.providers.client_certificate import ClientCertificate
 from app.providers.errors import Declined, Forged, Misconfigured, ProviderError, Retryable, Unknown, UnreadableBill
@@ -39,6 +40,7 @@ from app.providers.verbs import (
     Plugin,
     Provider,
     ReadsBills,
+    ReadsPayouts,
     Refreshes,
     Refunds,
     Scans,
@@ -74,11 +76,13 @@ __all__ = [
     "Misconfigured",
     "NoExtra",
     "Page",
+    "PayoutPart",
     "Plugin",
     "PriceIncrease",
     "Provider",
     "ProviderError",
     "ReadsBills",
+    "ReadsPayouts",
     "Received",
     "Ref",
     "Refreshes",
@@ -89,6 +93,7 @@ __all__ = [
     "Scans",
     "Started",
     "StoreCell",
+    "StorePayout",
     "StoredKey",
     "Terms",
     "Tools",

@@ -5,7 +5,7 @@ A capability is the method being present, never a stub that raises.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.domain.bill_lines import BillContent, BillSide
 from app.domain.money import Money
+from app.domain.payouts import StorePayout
 from app.providers.agreements import Agreements, Announces
 from app.providers.facts import Fact, Intent, Message, Page, Received, Ref, Started
 from app.providers.tools import Tools
@@ -98,6 +99,13 @@ class ReadsBills(Protocol):
 
 
 @runtime_checkable
+class ReadsPayouts(Protocol):
+    def read_payout(self, content: bytes) -> Sequence[StorePayout]:
+        """Read the statement of what the provider paid out, as a person downloaded it. Only of a provider whose bills
+        tell of no payouts. No I/O. Raises UnreadableBill also for one that tells of nothing that is paid."""
+
+
+@runtime_checkable
 class Fulfils(Protocol):
     def fulfil(self, ref: Ref, report: Mapping[str, Any]) -> None:
         """Tell the provider that the goods were delivered, or answer its question about them. May be told again.
@@ -151,6 +159,7 @@ def capabilities(provider: Provider) -> tuple[str, ...]:
         "cancel": Cancels,
         "scan": Scans,
         "bills": ReadsBills,
+        "payouts": ReadsPayouts,
         "fulfil": Fulfils,
         "sign": Agreements,
         "announce": Announces,

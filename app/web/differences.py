@@ -79,7 +79,7 @@ def show_repair(number: str, query: shapes.RepairQuery) -> Any:
 @needs("books")
 @blueprint.input(shapes.RepairIn, arg_name="body")
 @blueprint.output(shapes.DifferenceOut)
-def repair_difference(number: str, body: shapes.RepairIn) -> Any:
+def add_repair(number: str, body: shapes.RepairIn) -> Any:
     """Repair a difference along the normal road: ask the provider, apply the row of the bill, refund, or fetch the bill
     again. Its moment is compared once more afterwards: that alone ends it (`gone`). A repeat does nothing twice."""
     actor = person()
@@ -95,7 +95,7 @@ def repair_difference(number: str, body: shapes.RepairIn) -> Any:
 @needs("books")
 @blueprint.input(shapes.TakeIn, arg_name="body")
 @blueprint.output(shapes.DifferenceOut)
-def assign_difference(number: str, body: shapes.TakeIn) -> Any:
+def set_owner(number: str, body: shapes.TakeIn) -> Any:
     """Say who works on it."""
     row = difference_rows.take_difference(core(), number_in(number), actor=person(), owner=body.owner)
     return representations.difference_data(row)
@@ -105,7 +105,7 @@ def assign_difference(number: str, body: shapes.TakeIn) -> Any:
 @needs("books")
 @blueprint.input(shapes.NoteIn, arg_name="body")
 @blueprint.output(shapes.DifferenceOut)
-def annotate_difference(number: str, body: shapes.NoteIn) -> Any:
+def add_note(number: str, body: shapes.NoteIn) -> Any:
     """Write a note beside it."""
     row = difference_rows.note_difference(core(), number_in(number), body.note, actor=person())
     return representations.difference_data(row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -26,6 +26,7 @@ from app.providers import (
     Ref,
     Reply,
     Started,
+    StorePayout,
     Tools,
 )
 from plugins.apple.chains import Chains
@@ -45,6 +46,7 @@ from plugins.apple.questions import Questions
 from plugins.apple.receipts import LegacyReceiptRef, ReceiptReader, SignedTransactionRef
 from plugins.apple.reports.connect_api import ConnectApi
 from plugins.apple.reports.feeds import SIDES, ReportFeeds
+from plugins.apple.reports.payments import read_payments
 from plugins.apple.server_api import Credentials, ServerApi
 from plugins.apple.settings import (
     AppleSettings,
@@ -148,6 +150,9 @@ class AppleProvider:
 
     def read_bill(self, feed: str, name: str, content: bytes) -> BillContent:
         return self._parts.reports.read(feed, content)
+
+    def read_payout(self, content: bytes) -> Sequence[StorePayout]:
+        return read_payments(content)
 
     def fulfil(self, ref: Ref, report: Mapping[str, Any]) -> None:
         self._parts.fulfilment.send(ref, report)

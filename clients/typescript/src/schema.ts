@@ -443,7 +443,7 @@ export interface paths {
          *
          *     Needs the scope `books`.
          */
-        post: operations["annotateDifference"];
+        post: operations["addNote"];
         delete?: never;
         options?: never;
         head?: never;
@@ -495,7 +495,7 @@ export interface paths {
          *
          *     Needs the scope `books`.
          */
-        post: operations["repairDifference"];
+        post: operations["addRepair"];
         delete?: never;
         options?: never;
         head?: never;
@@ -541,7 +541,7 @@ export interface paths {
          *
          *     Needs the scope `books`.
          */
-        post: operations["assignDifference"];
+        post: operations["setOwner"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1898,6 +1898,15 @@ export interface components {
              */
             code: "actor_missing" | "bad_actor" | "bad_request" | "database_unavailable" | "difference_refused" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `addNote` was refused. */
+        AddNoteProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example actor_missing
+             * @enum {string}
+             */
+            code: "actor_missing" | "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `addPayment` was refused. */
         AddPaymentProblem: {
             /**
@@ -1906,6 +1915,15 @@ export interface components {
              * @enum {string}
              */
             code: "bad_actor" | "bad_request" | "balance_overflow" | "currency_not_taken" | "database_unavailable" | "extra_not_accepted" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "order_not_open" | "payment_declined" | "provider_misconfigured" | "provider_unavailable" | "slots_frozen" | "too_large" | "too_little_time" | "too_many_open_orders" | "too_many_payments" | "too_many_requests" | "too_many_starts" | "unauthorized" | "unknown_provider_account" | "unknown_way" | "unsupported_media_type" | "user_missing";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `addRepair` was refused. */
+        AddRepairProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example actor_missing
+             * @enum {string}
+             */
+            code: "actor_missing" | "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "difference_refused" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `addWriteOff` was refused. */
         AddWriteOffProblem: {
@@ -2132,15 +2150,6 @@ export interface components {
              */
             next: string | null;
         };
-        /** @description Why `annotateDifference` was refused. */
-        AnnotateDifferenceProblem: {
-            /**
-             * @description Stable: what programs go by.
-             * @example actor_missing
-             * @enum {string}
-             */
-            code: "actor_missing" | "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
-        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `answerFulfilment` was refused. */
         AnswerFulfilmentProblem: {
             /**
@@ -2149,15 +2158,6 @@ export interface components {
              * @enum {string}
              */
             code: "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "fulfilment_contradicted" | "fulfilment_not_asked" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
-        } & WithRequired<components["schemas"]["Problem"], "code">;
-        /** @description Why `assignDifference` was refused. */
-        AssignDifferenceProblem: {
-            /**
-             * @description Stable: what programs go by.
-             * @example actor_missing
-             * @enum {string}
-             */
-            code: "actor_missing" | "bad_actor" | "bad_request" | "database_unavailable" | "difference_refused" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Attempt: {
             /**
@@ -5669,15 +5669,6 @@ export interface components {
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @enum {string} */
         Repair: "ask" | "apply" | "refund" | "reread";
-        /** @description Why `repairDifference` was refused. */
-        RepairDifferenceProblem: {
-            /**
-             * @description Stable: what programs go by.
-             * @example actor_missing
-             * @enum {string}
-             */
-            code: "actor_missing" | "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "difference_refused" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
-        } & WithRequired<components["schemas"]["Problem"], "code">;
         RepairPlan: {
             /**
              * @description By what.
@@ -5855,6 +5846,15 @@ export interface components {
              * @enum {string}
              */
             code: "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type" | "user_missing";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `setOwner` was refused. */
+        SetOwnerProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example actor_missing
+             * @enum {string}
+             */
+            code: "actor_missing" | "bad_actor" | "bad_request" | "database_unavailable" | "difference_refused" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `setPlan` was refused. */
         SetPlanProblem: {
@@ -10479,7 +10479,7 @@ export interface operations {
             };
         };
     };
-    annotateDifference: {
+    addNote: {
         parameters: {
             query?: never;
             header?: {
@@ -10561,7 +10561,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["AnnotateDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["AddNoteProblem"];
                 };
             };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
@@ -10572,7 +10572,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["AnnotateDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["AddNoteProblem"];
                 };
             };
             /**
@@ -10585,7 +10585,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["AnnotateDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["AddNoteProblem"];
                 };
             };
             /** @description - `not_found`: There is no such thing, or it is not yours. */
@@ -10595,7 +10595,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["AnnotateDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["AddNoteProblem"];
                 };
             };
             /** @description - `too_large`: The body is too large. */
@@ -10605,7 +10605,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["AnnotateDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["AddNoteProblem"];
                 };
             };
             /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
@@ -10615,7 +10615,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["AnnotateDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["AddNoteProblem"];
                 };
             };
             /** @description - `invalid_request`: The request is not valid. */
@@ -10625,7 +10625,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["AnnotateDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["AddNoteProblem"];
                 };
             };
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
@@ -10636,7 +10636,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["AnnotateDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["AddNoteProblem"];
                 };
             };
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
@@ -10646,7 +10646,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["AnnotateDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["AddNoteProblem"];
                 };
             };
             /**
@@ -10661,7 +10661,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["AnnotateDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["AddNoteProblem"];
                 };
             };
         };
@@ -11005,7 +11005,7 @@ export interface operations {
             };
         };
     };
-    repairDifference: {
+    addRepair: {
         parameters: {
             query?: never;
             header?: {
@@ -11087,7 +11087,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RepairDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["AddRepairProblem"];
                 };
             };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
@@ -11098,7 +11098,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RepairDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["AddRepairProblem"];
                 };
             };
             /**
@@ -11111,7 +11111,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RepairDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["AddRepairProblem"];
                 };
             };
             /** @description - `not_found`: There is no such thing, or it is not yours. */
@@ -11121,7 +11121,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RepairDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["AddRepairProblem"];
                 };
             };
             /**
@@ -11134,7 +11134,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RepairDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["AddRepairProblem"];
                 };
             };
             /** @description - `too_large`: The body is too large. */
@@ -11144,7 +11144,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RepairDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["AddRepairProblem"];
                 };
             };
             /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
@@ -11154,7 +11154,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RepairDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["AddRepairProblem"];
                 };
             };
             /** @description - `invalid_request`: The request is not valid. */
@@ -11164,7 +11164,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RepairDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["AddRepairProblem"];
                 };
             };
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
@@ -11175,7 +11175,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RepairDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["AddRepairProblem"];
                 };
             };
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
@@ -11185,7 +11185,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RepairDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["AddRepairProblem"];
                 };
             };
             /**
@@ -11200,7 +11200,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RepairDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["AddRepairProblem"];
                 };
             };
         };
@@ -11402,7 +11402,7 @@ export interface operations {
             };
         };
     };
-    assignDifference: {
+    setOwner: {
         parameters: {
             query?: never;
             header?: {
@@ -11480,7 +11480,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["AssignDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["SetOwnerProblem"];
                 };
             };
             /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
@@ -11491,7 +11491,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["AssignDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["SetOwnerProblem"];
                 };
             };
             /**
@@ -11504,7 +11504,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["AssignDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["SetOwnerProblem"];
                 };
             };
             /** @description - `not_found`: There is no such thing, or it is not yours. */
@@ -11514,7 +11514,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["AssignDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["SetOwnerProblem"];
                 };
             };
             /** @description - `difference_refused`: This cannot be done about the difference. */
@@ -11524,7 +11524,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["AssignDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["SetOwnerProblem"];
                 };
             };
             /** @description - `too_large`: The body is too large. */
@@ -11534,7 +11534,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["AssignDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["SetOwnerProblem"];
                 };
             };
             /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
@@ -11544,7 +11544,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["AssignDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["SetOwnerProblem"];
                 };
             };
             /** @description - `invalid_request`: The request is not valid. */
@@ -11554,7 +11554,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["AssignDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["SetOwnerProblem"];
                 };
             };
             /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
@@ -11565,7 +11565,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["AssignDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["SetOwnerProblem"];
                 };
             };
             /** @description - `internal_error`: An unexpected error. The service has logged it. */
@@ -11575,7 +11575,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["AssignDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["SetOwnerProblem"];
                 };
             };
             /**
@@ -11590,7 +11590,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["AssignDifferenceProblem"];
+                    "application/problem+json": components["schemas"]["SetOwnerProblem"];
                 };
             };
         };

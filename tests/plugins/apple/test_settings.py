@@ -45,7 +45,7 @@ def test_a_live_account_needs_no_more_than_the_app_and_its_key() -> None:
     assert provider.account == "com.example.coins"
     assert provider.currencies == ()
     assert list(provider.ways) == ["store"]
-    assert capabilities(provider) == ("scan", "bills", "fulfil")
+    assert capabilities(provider) == ("scan", "bills", "payouts", "fulfil")
 
 
 def test_a_live_account_believes_no_simulator() -> None:

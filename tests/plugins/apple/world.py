@@ -128,7 +128,7 @@ class AppleWorld(World):
 
     plugin = plugin
     traits = Traits(
-        verbs=("scan", "bills", "fulfil"),
+        verbs=("scan", "bills", "payouts", "fulfil"),
         freshness=None,
         names_our_number=False,
         tells_money=False,

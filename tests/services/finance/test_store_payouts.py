@@ -11,7 +11,12 @@ from click.testing import CliRunner
 from sqlalchemy import Engine
 
 from app.cli import main
+from app.models.base import AnyRow
+from app.services.base.errors import KeyReused
 from app.services.base.transaction import Sessions
+from app.services.finance.journal import EntryRefused, confirm_entry
+from app.services.finance.store_payouts import propose_payouts
+from tests.cli.test_differences import ACCOUNT
 from tests.promises.test_store_purchases import PRODUCT, Store
 from tests.services.finance.test_store_sales import MONTH, Desk
 from tests.support.world import build_world
@@ -53,3 +58,65 @@ def test_the_example_brings_clearing_to_nothing(
         assert re.search(r"bank:apple +680\.00 +0\.00 +-680\.00\b", told), told
         assert re.search(r"clearing:apple +1000\.00 +1000\.00 +0\.00\b", told), told
     assert desk.found() == []
+
+
+COLUMNS = "Units Sold,Earned,Input Tax,Adjustments,Withholding Tax,Total Owed,Proceeds,Bank Account Currency"
+TABLE = f""""iTunes Connect - Payments and Financial Reports\t(January, 2026)",,,,,,,,,,,,
+,,,,,,,,,,,,
+Country or Region (Currency),{COLUMNS}
+China (CNY),2,750.00,0,0,-20.00,730.00,730.00,CNY
+,,,,,,,,,,,,
+,,,,,,,"730.00" CNY,
+,,,,,,,Paid to SOME BANK -****1299,
+"""
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_stores_own_statement_is_booked_once_by_two_persons_and_brings_clearing_to_nothing(
+    engine: Engine, sessions: Sessions, database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The vendor has another app, which earned 50.00 of the 750.00."""
+    desk = Desk(Store(build_world(engine, sessions)))
+    terms = desk.store.shop.store.config.terms
+    terms.commission, terms.tax = {}, {}
+    desk.store.device().buy(PRODUCT, price=1_000_000)
+    desk.bring("finance_detail", desk.store.shop.store.reports.detail(MONTH))
+    desk.book()
+    core, account = desk.store.core, desk.store.account
+    paid_at = core.clock.now()
+
+    def propose(content: str, others: dict[str, int], actor: str = "operator:mei") -> list[AnyRow]:
+        return propose_payouts(core, account, content.encode(), paid_at=paid_at, others=others, actor=actor)
+
+    [entry] = propose(TABLE, {"CNY": 50_00})
+    assert (entry.status, entry.document, desk.money("bank")) == ("proposed", "payout of 2026-01", 0)
+    [again] = propose(TABLE.replace("\n", "\r\n"), {"CNY": 50_00}, actor="operator:li")
+    assert again.id == entry.id, "the same statement, by whomever, is the same entry"
+    with pytest.raises(KeyReused):
+        propose(TABLE, {})
+    confirm_entry(core, entry.id, actor="operator:li")
+    assert {code: desk.money(code) for code in ("clearing", "bank", "store_tax", "others")} == {
+        **{"clearing": 0, "bank": 730_00, "store_tax": 20_00, "others": -50_00}
+    }
+    for content, others in ((TABLE.replace("Paid to", "For"), {}), (TABLE, {"USD": 1})):
+        with pytest.raises(EntryRefused):
+            propose(content, others)
+    assert desk.found() == []
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_command_says_why_a_statement_is_not_booked(
+    engine: Engine, sessions: Sessions, database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    build_world(engine, sessions)
+    monkeypatch.setenv("TILLBOOK_ENV", "test")
+    monkeypatch.setenv("TILLBOOK_DATABASE_URL", database_url)
+    for name, value in ACCOUNT.items():
+        monkeypatch.setenv(f"TILLBOOK_PROVIDER_ACCOUNTS__SANDBOX__{name.upper()}", value)
+    file = tmp_path / "financial_report.csv"
+    file.write_text(TABLE, encoding="utf-8")
+    words = ["journal", "payout", str(file), "--paid-on", "2026-01-02", "--actor", "mei"]
+    said = CliRunner().invoke(main, [*words, "--account", "sandbox"])
+    assert (said.exit_code, "its bills tell of payouts" in said.output) == (1, True), said.output
+    assert "no provider account" in CliRunner().invoke(main, [*words, "--account", "apple"]).output
+    assert CliRunner().invoke(main, [*words, "--account", "sandbox", "--others", "CNY"]).exit_code == 2
