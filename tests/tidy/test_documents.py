@@ -16,8 +16,10 @@ from typing import Any
 
 import click
 import pytest
+from prometheus_client import Counter, Histogram
 from pydantic import BaseModel
 
+from app import metrics
 from app.cli import main
 from app.config import Serving, Settings
 
@@ -168,6 +170,13 @@ def test_each_line_that_alarms_is_on_the_page() -> None:
     loud = {name for name, levels in _lines_of_the_log().items() if levels & {"error", "critical"}}
     assert len(loud) > 30
     assert loud - _alarms().keys() - TOLD_OTHERWISE == set()
+
+
+def test_each_metric_is_on_the_page_with_its_labels() -> None:
+    rows = dict(re.findall(r"^\| `(tillbook_\w+)`[^|]* \| ([^|]*) \|", OPERATING, re.M))
+    kinds = [one for one in vars(metrics).values() if isinstance(one, Counter | Histogram)]
+    names = {f"{one._name}_total" if isinstance(one, Counter) else one._name: set(one._labelnames) for one in kinds}
+    assert {name: set(re.findall("`([a-z_]+)`", cell)) for name, cell in rows.items()} == names
 
 
 def test_what_the_page_of_operators_starts_is_in_the_installed_package() -> None:
