@@ -234,3 +234,19 @@ def test_each_file_that_a_page_names_by_its_folder_exists() -> None:
     }
     assert len(named) > 40
     assert {(name, path) for name, path in named if not (ROOT / path).exists()} == set()
+
+
+def test_each_module_that_a_page_starts_is_there_with_its_options() -> None:
+    started = {
+        (name, module, tuple(re.findall("--[a-z-]+", rest)))
+        for name, page in PAGES.items()
+        for module, rest in re.findall(r"python -m ([a-z]+\.[\w.]+)([^`\n#]*)", page)
+    }
+    assert len(started) > 20
+    for name, module, options in started:
+        path = ROOT / module.replace(".", "/")
+        file = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
+        assert file.exists(), f"{name}: there is no {module}"
+        assert all(f'"{option}"' in file.read_text(encoding="utf-8") for option in options), (
+            f"{name}: {module} {options}"
+        )
