@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from app import metrics
 from app.cli import main
 from app.config import Serving, Settings
+from app.providers.registry import AccountSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS, PLUGINS = ROOT / "docs", ROOT / "plugins"
@@ -135,7 +136,7 @@ def _settings(model: type[BaseModel]) -> Iterator[str]:
 
 
 def test_each_setting_is_on_the_page_of_operators() -> None:
-    names = {*_settings(Settings), *_settings(Serving)}
+    names = {*_settings(Settings), *_settings(Serving), *_settings(AccountSettings)}
     assert len(names) > 60
     assert {name for name in names if not re.search(rf"(?<![a-z]){name}\b", OPERATING, re.IGNORECASE)} == set()
 
