@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-SHORTEST_SECRET = 32
+SHORTEST_SESSION_SECRET = 32
 """Characters of a secret that signs sessions."""
 
 
@@ -27,9 +27,10 @@ class ConsoleSettings(BaseModel):
     @model_validator(mode="after")
     def _long_enough(self) -> ConsoleSettings:
         if any(
-            key and len(key.get_secret_value()) < SHORTEST_SECRET for key in (self.secret_key, *self.former_secret_keys)
+            key and len(key.get_secret_value()) < SHORTEST_SESSION_SECRET
+            for key in (self.secret_key, *self.former_secret_keys)
         ):
-            raise ValueError(f"a secret key is shorter than {SHORTEST_SECRET} characters")
+            raise ValueError(f"a secret key is shorter than {SHORTEST_SESSION_SECRET} characters")
         if self.former_secret_keys and self.secret_key is None:
             raise ValueError("former_secret_keys: only beside a secret_key")
         return self

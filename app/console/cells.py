@@ -82,7 +82,7 @@ def label(column: str) -> str:
     return say(LABELS.get(column, column.replace("_", " ").capitalize()))
 
 
-def text_of(value: Any) -> str:
+def shown_text(value: Any) -> str:
     """A value as people read it: moments in the configured zone, to the second."""
     if isinstance(value, bool):
         return say("yes") if value else say("no")
@@ -91,7 +91,7 @@ def text_of(value: Any) -> str:
     if isinstance(value, Amount):
         return value.written()
     if isinstance(value, list | tuple):
-        return ", ".join(map(text_of, value))
+        return ", ".join(map(shown_text, value))
     return "" if value is None else str(value)
 
 
@@ -100,11 +100,11 @@ def _cell(name: str, entry: Mapping[str, Any]) -> ShownCell:
     if name in _CURRENCY_OF:
         currency = entry.get(_CURRENCY_OF[name])
         money = None if value is None or not currency else Amount(int(value), str(currency))
-        return ShownCell(text_of(money), is_number=True)
+        return ShownCell(shown_text(money), is_number=True)
     if name == "grants":
-        return ShownCell(text_of(shortened(value or ())))
+        return ShownCell(shown_text(shortened(value or ())))
     link = _link(name, value)
-    return ShownCell(text_of(value), link, name in _NUMBERS)
+    return ShownCell(shown_text(value), link, name in _NUMBERS)
 
 
 def _link(name: str, value: Any) -> str | None:

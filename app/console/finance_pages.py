@@ -68,7 +68,7 @@ def show_difference_page(number: str) -> Any:
     row = home.read(partial(difference_rows.find_difference, number=number_in(number)))
     changes = home.read(partial(difference_rows.changes_of, row=row))
     others = map(representations.difference_data, home.read(partial(pairs.proposed_others, row=row)))
-    offered = [f"tillbook differences repair {number} {repair}" for repair in repairs.offered_for(row)]
+    offered = [f"tillbook differences repair {number} --by {repair}" for repair in repairs.offered_for(row)]
     tables = [
         table_of("May be the other side", _LISTED, others),
         table_of("History", ("at", "actor", "what", "detail"), changes),

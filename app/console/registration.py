@@ -7,7 +7,7 @@ from flask import Response, render_template
 
 from app.config import Settings
 from app.console import finance_pages, sign_in, support_pages
-from app.console.cells import text_of
+from app.console.cells import shown_text
 from app.console.sign_in import ConsoleRules, blueprint, csrf, is_for
 from app.console.wording import LANGUAGES, language, say
 from app.problem_documents import CONTENT_TYPE
@@ -38,7 +38,7 @@ def register_console(app: APIFlask, settings: Settings) -> None:
     csrf.init_app(app)
     app.extensions["tillbook_console"] = ConsoleRules(CodeSecrets(rules.secrets), rules.idle, rules.longest_session)
     app.jinja_env.globals.update(say=say, language=language, languages=LANGUAGES)
-    app.jinja_env.filters["shown"] = text_of
+    app.jinja_env.filters["shown"] = shown_text
     app.register_blueprint(blueprint)
 
 

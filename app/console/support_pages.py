@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import abort, redirect, render_template, request, url_for
 
-from app.console.cells import ShownCell, ShownTable, table_of, text_of
+from app.console.cells import ShownCell, ShownTable, shown_text, table_of
 from app.console.sign_in import blueprint, for_role, is_for
 from app.console.user_lists import USER_LISTS, WALLET_LISTS
 from app.console.waiting import waiting_tables
@@ -180,5 +180,5 @@ def show_agreement_page(number: str) -> Any:
 
 def _timeline(page: TimelinePage, endpoint: str, number: str) -> ShownTable:
     further = None if page.cursor is None else url_for(endpoint, number=number, cursor=page.cursor)
-    rows = [[ShownCell(text_of(entry.at)), ShownCell(sentence(entry, say))] for entry in page.entries]
+    rows = [[ShownCell(shown_text(entry.at)), ShownCell(sentence(entry, say))] for entry in page.entries]
     return ShownTable(say("What happened, oldest first"), [say("Time"), say("What")], rows, further)

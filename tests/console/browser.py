@@ -39,7 +39,7 @@ class Browser:
         self.headers = {"Accept-Language": language}
 
     def get(self, path: str, **query: Any) -> Page:
-        return Page(self.client.get(path, query_string=query, headers=self.headers, follow_redirects=True))
+        return Page(self.client.get(path, query_string=query or None, headers=self.headers, follow_redirects=True))
 
     def send(self, path: str, **fields: str) -> Page:
         """A form of the page at this address, its token included."""

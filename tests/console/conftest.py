@@ -27,7 +27,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """One database does: the services behind the pages are tried on both. Signing in is tried on both."""
     here, kept, left_out = Path(__file__).parent, list[pytest.Item](), list[pytest.Item]()
     for item in items:
-        is_kept = item.path.parent != here or item.path.stem == "test_sign_in" or not item.get_closest_marker("postgres")
+        is_kept = (
+            item.path.parent != here or item.path.stem == "test_sign_in" or not item.get_closest_marker("postgres")
+        )
         (kept if is_kept else left_out).append(item)
     config.hook.pytest_deselected(items=left_out)
     items[:] = kept

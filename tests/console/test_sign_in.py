@@ -23,9 +23,7 @@ def test_password_and_code_together_open_the_console(world: World, visitor: Brow
 @pytest.mark.parametrize(
     "wrong", [{"name": "nobody"}, {"password": "another"}, {"code": "000000"}, {"code": ""}, {"password": ""}]
 )
-def test_one_wrong_field_is_refused_without_a_word_which(
-    world: World, visitor: Browser, wrong: dict[str, str]
-) -> None:
+def test_one_wrong_field_is_refused_without_a_word_which(world: World, visitor: Browser, wrong: dict[str, str]) -> None:
     page = visitor.sign_in(make_operator(world.core), world.core, **wrong)
     assert page.status == 401
     assert "Name, password and code do not fit together" in page.text
@@ -106,7 +104,7 @@ def test_an_operator_who_has_ended_or_was_renewed_is_out_at_once(world: World, v
 
 
 @pytest.mark.parametrize(
-    "edit", ["roles = '[\"finance\", \"support\"]'", "made_by = 'operator:other'", "password = password || ' '"]
+    "edit", ['roles = \'["finance", "support"]\'', "made_by = 'operator:other'", "password = password || ' '"]
 )
 def test_a_row_that_somebody_edits_in_the_database_opens_no_door(
     world: World, visitor: Browser, engine: Engine, edit: str
@@ -138,9 +136,7 @@ def test_a_form_from_elsewhere_does_nothing(world: World, mei: Browser) -> None:
     assert mei.get("/console/").path == "/console/"
 
 
-def test_signing_in_leads_to_the_page_that_was_wanted_and_never_to_another_site(
-    world: World, visitor: Browser
-) -> None:
+def test_signing_in_leads_to_the_page_that_was_wanted_and_never_to_another_site(world: World, visitor: Browser) -> None:
     told = make_operator(world.core)
     wanted = visitor.client.get("/console/users?user=alice")
     assert wanted.location == "/console/sign-in?to=/console/users?user%3Dalice"
@@ -173,7 +169,10 @@ def test_a_cookie_counts_while_the_secret_that_signed_it_does(world: World, engi
     assert cookie is not None
     for secrets, path in (
         ({"secret_key": "a new secret, which is long enough for sessions"}, "/console/sign-in"),
-        ({"secret_key": "a new secret, which is long enough for sessions", "former_secret_keys": [SECRET]}, "/console/"),
+        (
+            {"secret_key": "a new secret, which is long enough for sessions", "former_secret_keys": [SECRET]},
+            "/console/",
+        ),
     ):
         second = Browser(build_client(world, engine, console=secrets))
         second.client.set_cookie("tillbook_console", cookie.value, path="/console")

@@ -47,7 +47,7 @@ CHECK_SECONDS = 5
 """How long an attempt waits for its turn."""
 CODE_STEPS = 1
 """A clock of the person's device may be one step of 30 seconds ahead or behind."""
-SEALED_COLUMNS = ("name", "roles", "password", "code_secret", "made_by", "made_at")
+SEALED_OF_OPERATOR = ("name", "roles", "password", "code_secret", "made_by", "made_at")
 _o = OperatorRow.__table__.c
 HASHER = argon2.PasswordHasher()
 """Argon2id with the cost that RFC 9106 asks for where memory is scarce."""
@@ -174,7 +174,7 @@ def _new_row(
 
 
 def _sealed_content(row: Mapping[str, Any]) -> list[object]:
-    return [spelled(row[column]) for column in SEALED_COLUMNS]
+    return [spelled(row[column]) for column in SEALED_OF_OPERATOR]
 
 
 def _find(tx: Tx, name: str) -> AnyRow | None:
