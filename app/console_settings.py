@@ -26,10 +26,7 @@ class ConsoleSettings(BaseModel):
 
     @model_validator(mode="after")
     def _long_enough(self) -> ConsoleSettings:
-        if any(
-            key and len(key.get_secret_value()) < SHORTEST_SESSION_SECRET
-            for key in (self.secret_key, *self.former_secret_keys)
-        ):
+        if any(len(each) < SHORTEST_SESSION_SECRET for each in self.secrets):
             raise ValueError(f"a secret key is shorter than {SHORTEST_SESSION_SECRET} characters")
         if self.former_secret_keys and self.secret_key is None:
             raise ValueError("former_secret_keys: only beside a secret_key")
