@@ -1,33 +1,35 @@
-"""Pages for finance: differences between books and bills, and the trial balance."""
+"""Pages for finance: differences between books and bills, and reports with their files."""
 
 from __future__ import annotations
 
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from flask import abort, render_template, request, url_for
 from pydantic import ValidationError
 
-from app.console.cells import ShownCell, ShownTable, label, table_of
+from app.console.cells import ShownCell, ShownTable, shown_text, table_of
 from app.console.sign_in import blueprint, for_role
 from app.console.support_pages import ROWS_OF_PAGE
 from app.console.waiting import difference_page
-from app.console.wording import say
 from app.domain import representations
 from app.domain.accounting_time import Basis
-from app.domain.chart import chart_account
-from app.domain.money import is_currency_code
-from app.domain.report_tables import Amount
-from app.domain.trial_balance import TrialSheet
+from app.domain.report_tables import Amount, Cell
 from app.services.accounts.operators import FINANCE
+from app.services.base.context import Tx
 from app.services.differences import difference_rows, pairs, repairs
 from app.services.differences.difference_lists import DifferenceFilter, list_differences
-from app.services.finance.accounting_periods import balance_by
+from app.services.reports.catalogue import REPORTS, draw_report
+from app.services.reports.files import ReportFormat
 from app.web.context import core, number_in
 from app.web.difference_schemas import DifferencesQuery
 from app.web.differences import DIFFERENCE_LIST
-from app.web.reports import MOST_DAYS, moment_asked
+from app.web.report_files import ReportQuery, report_file, report_wanted
 
+ROWS_OF_REPORT = 200
+"""Rows of a report that its page shows: its file has all of them."""
+_QUERY_FIELDS = ("since", "until", "at", "account", "by", "format")
 _LISTED = ("number", "at", "provider_account", "type", "state", "ours_minor", "theirs_minor", "theirs", "owner")
 _SHOWN = (
     *("at", "provider_account", "side", "type", "state", "ours_minor", "theirs_minor", "ours", "theirs", "refund"),
@@ -77,34 +79,64 @@ def show_difference_page(number: str) -> Any:
     return render_template("console/difference.html", number=number, facts=facts, tables=tables, offered=offered)
 
 
-@blueprint.get("/trial-balance")
+@blueprint.get("/reports")
 @for_role(FINANCE)
-def show_trial_balance_page() -> Any:
-    """What every account gained and lost up to the end of a day; now, where none is given."""
-    given = request.args.get("at", "")
-    now = core().clock.now()
-    at = moment_asked(given, is_end=True) if given else None
-    read = partial(balance_by, basis=Basis.EFFECTIVE, now=now, at=at, most_days=MOST_DAYS)
-    found = core().for_reports().whole.read(read, snapshot=True)
-    tables = [_sheet(sheet) for sheet in found.sheets]
+def show_reports_page() -> Any:
+    """Every report, with what it says."""
+    return render_template("console/reports.html", reports=REPORTS)
+
+
+@blueprint.get("/reports/<name>")
+@for_role(FINANCE)
+def show_report_page(name: str) -> Any:
+    """The first rows of a report, once its time is given; with `format`, its file."""
+    if name not in REPORTS:
+        abort(404)
+    given = {field: request.args[field] for field in _QUERY_FIELDS if request.args.get(field)}
+    try:
+        query = ReportQuery.model_validate({"report": name, **given})
+    except ValidationError:
+        abort(422)
+    if "format" in given:
+        return report_file(query)
+    kind = REPORTS[name]
+    is_asked = not given.keys().isdisjoint(_QUERY_FIELDS[:4]) or set[str]() in kind.times.bounds
+    shown = _first_rows(query) if is_asked else None
+    files = {
+        form: url_for("console.show_report_page", name=name, **_values(given), format=form) for form in ReportFormat
+    }
+    accounts = [account.name for account in core().registry] if kind.of_account else []
+    bounds = set[str]().union(*kind.times.bounds)
     return render_template(
-        "console/trial_balance.html", at=found.at, given=given, balanced=found.balanced, tables=tables
+        "console/report.html",
+        name=name,
+        kind=kind,
+        given=given,
+        table=shown,
+        files=files,
+        accounts=accounts,
+        bounds=bounds,
+        bases=[basis.value for basis in Basis] if "since" in bounds else [],
+        most=ROWS_OF_REPORT,
     )
 
 
-def _sheet(sheet: TrialSheet) -> ShownTable:
-    columns = ("account", "owner", "debits", "credits", "balance")
-    is_money = is_currency_code(sheet.asset) and all(chart_account(line.code) for line in sheet.lines)
+def _values(given: dict[str, str]) -> dict[str, Any]:
+    return {**given}
 
-    def written(value: int) -> ShownCell:
-        return ShownCell(Amount(value, sheet.asset).decimal() if is_money else str(value), is_number=True)
 
-    rows = [
-        [
-            ShownCell(line.code),
-            ShownCell(say("all users") if line.of_users else say("house")),
-            *map(written, (line.debits, line.credits, line.balance)),
-        ]
-        for line in sheet.lines
-    ]
-    return ShownTable(f"{sheet.asset} ({sheet.environment})", [label(name) for name in columns], rows)
+def _first_rows(query: ReportQuery) -> ShownTable:
+    wanted = report_wanted(query)
+
+    def read(tx: Tx) -> ShownTable:
+        report = draw_report(tx, query.report, wanted)
+        rows = [[_cell(value) for value in row] for row in islice(report.rows, ROWS_OF_REPORT)]
+        return ShownTable(report.title, report.columns, rows)
+
+    return core().for_reports().whole.read(read, snapshot=True)
+
+
+def _cell(value: Cell) -> ShownCell:
+    if isinstance(value, Amount):
+        return ShownCell(value.decimal(), is_number=True)
+    return ShownCell(shown_text(value), is_number=type(value) is int)

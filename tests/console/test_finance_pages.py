@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.services.reports.catalogue import REPORTS, Times
 from tests.console.browser import Browser
 from tests.support.settling_house import alien_line, settling_house
 from tests.support.world import World
@@ -25,14 +26,40 @@ def test_differences_are_listed_and_one_says_what_can_be_done(world: World, mei:
     assert "Differences between books and bills" in mei.get("/console/").text
 
 
-def test_the_trial_balance_is_the_one_of_the_reports(world: World, mei: Browser) -> None:
+def test_every_report_has_a_page_with_its_first_rows_and_its_files(world: World, mei: Browser) -> None:
     view = world.order()
     world.pay(view.payments[0].id)
     world.deliver()
-    page = mei.get("/console/trial-balance")
-    assert "balanced" in page.text
-    assert "clearing:sandbox house 6.00 0.00 -6.00" in page.text
-    assert "wallet all users 0 66 66" in page.text
-    before = mei.get("/console/trial-balance", at="2025-12-31")
-    assert "clearing" not in before.text
-    assert mei.get("/console/trial-balance", at="2026-02-30").status == 409
+    world.clock.advance(25 * 60)
+    listed = mei.get("/console/reports")
+    assert [listed.links[name] for name in REPORTS] == [f"/console/reports/{name}" for name in REPORTS]
+    for name, kind in REPORTS.items():
+        if kind.of_unspent_coins:  # the worker has not been there
+            behind = mei.get(f"/console/reports/{name}", since="2026-01-01", until="2026-01-01")
+            assert (behind.status, "The worker has not worked out these days yet" in behind.text) == (409, True)
+            continue
+        times = {Times.PERIOD: {"since": "2026-01-01", "until": "2026-01-31"}, Times.DAY: {"at": "2026-01-02"}}
+        page = mei.get(f"/console/reports/{name}", **times.get(kind.times, {}))
+        assert (page.status, kind.about in page.text) == (200, True), name
+        csv, workbook = mei.client.get(page.links["CSV"]), mei.client.get(page.links["XLSX"])
+        assert csv.content_type == "text/csv; charset=utf-8"
+        assert csv.text.partition("\r\n")[0].replace(",", " ") in page.text or "None." in page.text
+        assert workbook.data.startswith(b"PK")
+
+
+def test_a_report_shows_what_the_books_say(world: World, mei: Browser) -> None:
+    view = world.order()
+    world.pay(view.payments[0].id)
+    world.deliver()
+    empty = mei.get("/console/reports/sales")
+    assert "CSV" not in empty.links
+    page = mei.get("/console/reports/sales", since="2026-01-01", until="2026-01-31", by="booking")
+    assert "sandbox coins-60 sandbox" in page.text
+    assert "6.00" in page.text
+    balance = mei.get("/console/reports/trial-balance")
+    assert "clearing:sandbox" in balance.text
+    assert mei.get("/console/reports/trial-balance", at="2026-02-30").status == 409
+    assert mei.get("/console/reports/trial-balance", at="soon").status == 422
+    assert mei.get("/console/reports/sales", since="2026-01-01").status == 422
+    assert mei.get("/console/reports/sales", since="2025-01-01", until="2026-01-31").status == 422
+    assert mei.get("/console/reports/secrets").status == 404

@@ -63,7 +63,7 @@ def test_lists_go_on_page_by_page(world: World, visitor: Browser) -> None:
     mei.sign_in(make_operator(world.core), world.core)
     first = mei.get("/console/users/orders", user="user-0")
     second = mei.get(first.links["Go on"])
-    assert len({*first.links, *second.links} - {"Tillbook", "Differences", "Trial balance", "user-0", "Go on"}) == 53
+    assert len({*first.links, *second.links} - {"Tillbook", "Differences", "Reports", "user-0", "Go on"}) == 53
     assert "Go on" not in second.links
     assert mei.get("/console/users/orders", user="user-0", cursor="x").status == 404
     assert mei.get("/console/users/secrets", user="user-0").status == 404
@@ -113,9 +113,9 @@ def test_words_of_others_are_shown_as_words(world: World, mei: Browser) -> None:
 def test_support_sees_users_and_no_finance(world: World, visitor: Browser, bought: tuple[int, int]) -> None:
     visitor.sign_in(make_operator(world.core, "li", "support"), world.core, "li")
     start = visitor.get("/console/")
-    assert "Trial balance" not in start.text
+    assert "Reports" not in start.text
     assert visitor.get(f"/console/orders/{bought[0]}").status == 200
-    for path in ("/console/differences", "/console/differences/12", "/console/trial-balance"):
+    for path in ("/console/differences", "/console/differences/12", "/console/reports", "/console/reports/sales"):
         refused = visitor.get(path)
         assert refused.status == 403
         assert "These credentials do not allow that." in refused.text

@@ -12,6 +12,7 @@ from app.console import cells, finance_pages, support_pages, user_lists, waiting
 from app.console.wording import catalogue
 from app.domain.remedies import REMEDIES
 from app.services.lookup.entries import PARTS, SENTENCES
+from app.services.reports.catalogue import REPORTS
 from app.web.errors import ERRORS
 from tests.console.browser import Browser
 from tests.support.world import World
@@ -63,7 +64,8 @@ def _labels() -> Iterator[str]:
 def spoken() -> set[str]:
     titles = [ERRORS[code][1] for code in MET if code in ERRORS]
     return {*_said_in_templates(), *_said_in_code(), *_labels(), *SENTENCES.values(), *PARTS.values(), *titles} | {
-        *REMEDIES.values()
+        *REMEDIES.values(),
+        *(kind.about for kind in REPORTS.values()),
     }
 
 
