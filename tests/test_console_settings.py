@@ -40,9 +40,7 @@ def test_what_cannot_be_meant_is_refused(text: str, why: str, tmp_path: Path, mo
         _load(f"[console]\n{text}", tmp_path, monkeypatch)
 
 
-def test_each_table_of_settings_can_be_given_by_the_environment(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_each_table_can_be_given_by_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TILLBOOK_ENV", "development")
     monkeypatch.setenv("TILLBOOK_CONSOLE__SECRET_KEY", LONG)

@@ -134,7 +134,14 @@ def renew_operator(
     if known is None:
         raise NotChanged(f"there is no operator {name}")
     told, row = _new_row(tx, name, frozenset(known.roles) if roles is None else roles, made_by, keys, hasher)
-    anew = {"ended_by": None, "ended_at": None, "attempts": 0, "refused_until": None, "session": _o.session + 1}
+    anew = {
+        "ended_by": None,
+        "ended_at": None,
+        "attempts": 0,
+        "refused_until": None,
+        "last_code": 0,
+        "session": _o.session + 1,
+    }
     tx.execute(update(OperatorRow).where(_o.name == name).values(**row, **anew))
     return told
 
