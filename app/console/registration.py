@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from apiflask import APIFlask
-from flask import Response, render_template
+from flask import Flask, Request, Response, render_template
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from app.config import Settings
 from app.console import finance_pages, sign_in, support_pages
@@ -18,6 +19,15 @@ PAGES = (sign_in, support_pages, finance_pages)
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+
+
+class _ConsoleSessions(SecureCookieSessionInterface):
+    """Sessions for the console's own requests: those of the API and of providers cost nothing and set no cookie."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if request.path.startswith(f"{blueprint.url_prefix}/"):
+            return super().open_session(app, request)
+        return self.make_null_session(app)
 
 
 def register_console(app: APIFlask, settings: Settings) -> None:
@@ -35,6 +45,7 @@ def register_console(app: APIFlask, settings: Settings) -> None:
         WTF_CSRF_CHECK_DEFAULT=False,  # the API has no cookie that a forged form could use
         WTF_CSRF_TIME_LIMIT=int(rules.longest_session.total_seconds()),
     )
+    app.session_interface = _ConsoleSessions()
     csrf.init_app(app)
     app.extensions["tillbook_console"] = ConsoleRules(CodeSecrets(rules.secrets), rules.idle, rules.longest_session)
     app.jinja_env.globals.update(say=say, language=language, languages=LANGUAGES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine, text
 
-from app.services.accounts.operators import CodeSecrets, end_operator, renew_operator
+from app.services.accounts.operators import ROLES, CodeSecrets, end_operator, renew_operator
 from tests.console.browser import CHEAP, KEYS, SECRET, Browser, code_of, make_operator
 from tests.support.web_client import build_client
 from tests.support.world import World
@@ -187,3 +187,19 @@ def test_an_attempt_that_succeeds_takes_the_count_back(world: World, visitor: Br
         world.clock.advance(30)
         assert visitor.sign_in(told, world.core).path == "/console/"
         visitor.send("/console/sign-out")
+
+
+def test_every_page_says_whom_it_is_for(visitor: Browser) -> None:
+    app = visitor.client.application
+    pages = {name: view for name, view in app.view_functions.items() if name.startswith("console.")}
+    assert len(pages) > 10
+    without = {name for name, view in pages.items() if getattr(view, "console_role", None) not in ROLES}
+    assert without == {"console.sign_in_page", "console.choose_language", "console.static"}
+
+
+def test_the_api_knows_nothing_of_the_session(mei: Browser) -> None:
+    for path in ("/v1/orders", "/v1/search?number=alice", "/webhooks/sandbox", "/consoles"):
+        answer = mei.client.get(path)
+        assert answer.status_code in (401, 404, 405)
+        assert "Set-Cookie" not in answer.headers
+        assert "Cookie" not in answer.headers.get("Vary", "")
