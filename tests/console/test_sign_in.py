@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from sqlalchemy import Engine, text
 
-from app.services.accounts.operators import ROLES, CodeSecrets, end_operator, renew_operator
+from app.services.accounts.operators import (
+    FREE_ATTEMPTS,
+    ROLES,
+    CodeSecrets,
+    SignInRefused,
+    TooManyAttempts,
+    end_operator,
+    renew_operator,
+    sign_in,
+)
 from tests.console.browser import CHEAP, KEYS, SECRET, Browser, code_of, make_operator
 from tests.support.web_client import build_client
 from tests.support.world import World
@@ -203,3 +214,36 @@ def test_the_api_knows_nothing_of_the_session(mei: Browser) -> None:
         assert answer.status_code in (401, 404, 405)
         assert "Set-Cookie" not in answer.headers
         assert "Cookie" not in answer.headers.get("Vary", "")
+
+
+def test_one_code_at_one_moment_from_many_places_opens_one_session(world: World) -> None:
+    told = make_operator(world.core)
+    code = code_of(told, world.core)
+
+    def attempt(_: int) -> bool:
+        try:
+            sign_in(world.core, "mei", told.password, code, KEYS)
+        except (SignInRefused, TooManyAttempts):
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as many:
+        assert sum(many.map(attempt, range(8))) == 1
+    world.clock.advance(15 * 60)
+    assert sign_in(world.core, "mei", told.password, code_of(told, world.core), KEYS).operator == "mei"
+
+
+def test_guesses_at_one_moment_are_counted_one_by_one(world: World) -> None:
+    make_operator(world.core)
+
+    def attempt(_: int) -> str:
+        try:
+            sign_in(world.core, "mei", "a guess", "000000", KEYS)
+        except (SignInRefused, TooManyAttempts) as error:
+            return type(error).__name__
+        return "in"
+
+    with ThreadPoolExecutor(8) as many:
+        ends = list(many.map(attempt, range(24)))
+    assert ends.count("SignInRefused") == FREE_ATTEMPTS + 1
+    assert ends.count("in") == 0
