@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
 from tomllib import TOMLDecodeError
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
@@ -46,6 +46,7 @@ from app.caller_settings import (
     UserJwt,
     is_web_address,
 )
+from app.console_settings import ConsoleSettings
 from app.database_settings import DatabaseSettings, map_of_settings, of_a_known_database, urls_of
 from app.domain.deciding import Late, Surplus
 from app.domain.fulfilment import RefusedFulfilment
@@ -159,6 +160,7 @@ class Settings(BaseSettings):
     audit: AuditSettings = Field(default_factory=AuditSettings)
     events: EventSettings = Field(default_factory=EventSettings)
     gifts: GiftSettings = Field(default_factory=GiftSettings)
+    console: ConsoleSettings = Field(default_factory=ConsoleSettings)
     agreements: AgreementSettings = Field(default_factory=AgreementSettings)
     finance: FinanceSettings = Field(default_factory=FinanceSettings)
     user_jwt: UserJwt | None = None
@@ -368,12 +370,13 @@ def _secrets_folder() -> Path | None:
     return Path(named)
 
 
-_MODELS: dict[str, type[BaseModel]] = {
-    "user_jwt": UserJwt,
-    "ledger": LedgerSettings,
-    "audit": AuditSettings,
-    "events": EventSettings,
-    "finance": FinanceSettings,
-    "gifts": GiftSettings,
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model of a table that has parts of its own."""
+    kinds = (annotation, *get_args(annotation))
+    return next((each for each in kinds if isinstance(each, type) and issubclass(each, BaseModel)), None)
+
+
+_MODELS = {
+    name: model for name, field in Settings.model_fields.items() if (model := _model_in(field.annotation)) is not None
 }
 _TABLES = frozenset({*_MODELS, "api_keys", "database_urls", "callers", "provider_accounts"})

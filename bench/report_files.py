@@ -23,7 +23,7 @@ from pathlib import Path
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import sessionmaker
 
-from app.domain.accounting_time import Basis, Span
+from app.domain.accounting_time import Span
 from app.domain.numbers import NumberSource
 from app.domain.report_tables import ReportTable
 from app.models.base import Base
@@ -32,7 +32,7 @@ from app.providers.registry import Registry
 from app.providers.testing.doubles import FixedClock
 from app.services.base.context import Core
 from app.services.base.databases import OneDatabase
-from app.services.reports.catalogue import draw_report
+from app.services.reports.catalogue import ReportWanted, draw_report
 from app.services.reports.files import ReportFormat, csv_lines, write_workbook
 from tests.support import databases
 
@@ -137,7 +137,7 @@ def write_report(url: str, name: str, form: ReportFormat, folder: Path) -> Writt
             return lines - 1
 
         started = time.perf_counter()
-        count = core.whole.read(lambda tx: write(draw_report(tx, name, span, Basis.EFFECTIVE)), snapshot=True)
+        count = core.whole.read(lambda tx: write(draw_report(tx, name, ReportWanted(span))), snapshot=True)
         seconds = time.perf_counter() - started
     size = file.stat().st_size / 2**20
     file.unlink()

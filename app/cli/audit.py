@@ -57,7 +57,7 @@ def audit(quiet: bool, state: Path | None, anchor: Path | None, against: tuple[P
         ledger = kept_in(state) or AuditState()
     except ValueError as error:
         raise click.ClickException(f"{state} holds no state of an audit: {error}") from None
-    as_of = AsOf(core.rules.ledger, core.clock.now, {account.name: account.whose for account in core.registry})
+    as_of = AsOf(core.rules.ledger, core.clock.now, core.registry.bill_rules)
     with shown_progress(quiet=quiet, keep=keep_in(state)) as (watch, tell):
         findings = books.audit(core.whole.sessions, as_of, tell, ledger=ledger, watch=watch)
     for file, header in headers.items():

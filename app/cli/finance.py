@@ -13,18 +13,16 @@ import click
 
 from app.cli.house import house
 from app.domain.accounting_time import NotATime, Span, end_of_day, moment_given, start_of_day
-from app.domain.bill_figures import BillDay
 from app.domain.csv_text import csv_line
 from app.domain.journal import JournalEntry, JournalLine
 from app.domain.money import MoneyError, parse_decimal
 from app.domain.report_tables import Amount
 from app.models.base import AnyRow
 from app.providers.registry import ProviderAccount
-from app.services.base.context import Core, environment_of
+from app.services.base.context import Core
 from app.services.base.errors import DomainError
 from app.services.finance import bill_bookings, closings
 from app.services.finance import journal as entries
-from app.services.finance.clearing import clearing_at_end_of
 from app.services.finance.journal import EntryRequest
 
 LIST_PAGE = 500
@@ -207,29 +205,6 @@ def book_bills(account: str, first: str, last: str, zone: str) -> None:
     days_zone = ZoneInfo(zone)
     span = Span(start_of_day(_day(first), days_zone), end_of_day(_day(last), days_zone))
     click.echo(f"{account}: {bill_bookings.book_days(core, found, span, days_zone)} transfers")
-
-
-@click.command("clearing")
-@click.argument("account")
-@click.argument("day", metavar="YYYY-MM-DD")
-@click.option("--zone", default=BILL_DAYS_ZONE, show_default=True, help="Of the days of the bills.")
-def show_clearing(account: str, day: str, zone: str) -> None:
-    """What the provider says that it holds at the end of a day, and what the books say. Exits 1 if there is a rest."""
-    core = house().core
-    found = _account(core, account)
-    bill_day = BillDay(found.name, environment_of(found.live), _day(day), ZoneInfo(zone), found.whose)
-    now = core.clock.now()
-    rest = False
-    for each in core.whole.read(lambda tx: clearing_at_end_of(tx, bill_day, now=now, lag=found.lag), snapshot=True):
-        told, books, way, left = (
-            "unknown" if minor is None else Amount(minor, each.currency).decimal()
-            for minor in (each.closing, each.clearing, each.on_its_way, each.rest)
-        )
-        told = "no bill says" if each.closing is None else told
-        click.echo(f"{each.currency}  bill {told}  books {books}  on its way {way}  rest {left}")
-        rest = rest or bool(each.rest)
-    if rest:
-        raise SystemExit(1)
 
 
 def _account(core: Core, name: str) -> ProviderAccount:

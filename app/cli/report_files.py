@@ -6,7 +6,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime, tzinfo
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -14,11 +16,9 @@ from app.cli.house import house
 from app.domain.accounting_time import TICK, Basis, NotATime, Span, moment_given
 from app.domain.report_tables import Cell, ReportTable
 from app.services.base.context import Core, Tx
-from app.services.reports.balances import chart_table
-from app.services.reports.catalogue import REPORTS, DaysNotWorkedOut, draw_report
+from app.services.base.errors import DomainError
+from app.services.reports.catalogue import REPORTS, ReportWanted, Times, draw_report
 from app.services.reports.files import ReportFormat, csv_lines, write_workbook
-from app.services.reports.general_ledger import adjustments_table
-from app.services.reports.unspent_coins import deferred_table, unspent_coins
 
 _LINE_END = "\n"
 BASES = [basis.value for basis in Basis]
@@ -32,46 +32,14 @@ output_option = click.option(
 )
 
 
-@click.command("unspent")
-@form_option
-@output_option
-def report_unspent(form: str | None, output: Path | None) -> None:
-    """Who has the coins that are paid for and not spent, and what they are worth at present, by user and purchase."""
-    _draw(unspent_coins, form, output)
-
-
-@click.command("deferred-revenue")
-@form_option
-@output_option
-def report_deferred_revenue(form: str | None, output: Path | None) -> None:
-    """Coins that are bought and not spent, and the money they were bought with, by product and month."""
-    _draw(deferred_table, form, output)
-
-
-@click.command("chart")
-@form_option
-@output_option
-def report_chart(form: str | None, output: Path | None) -> None:
-    """The chart of accounts for money, with the numbers of your own."""
-    core, wanted = house().core, form_wanted(form, output)
-    write_table(core, chart_table(core.rules.finance), wanted, output)
-
-
-@click.command("adjustments")
-@click.option("--from", "since", required=True, metavar="DATE", help="Booked from then on: 2026-03-01, or an ISO time.")
-@click.option("--to", "until", required=True, metavar="DATE", help="Up to then; of a bare date, up to its end.")
-@form_option
-@output_option
-def report_adjustments(since: str, until: str, form: str | None, output: Path | None) -> None:
-    """What was booked in these days for months that were closed already. It counts when it was booked. Money is written
-    as 6.00, coins are whole numbers."""
-    span = _span(house().core, since, until)
-    _draw(lambda tx: adjustments_table(tx, span), form, output)
-
-
-def _draw(make: Callable[[Tx], ReportTable], form: str | None, output: Path | None) -> None:
-    wanted = form_wanted(form, output)
-    house().core.for_reports().whole.read(lambda tx: write_table(tx.core, make(tx), wanted, output), snapshot=True)
+_from_option = click.option(
+    "--from", "since", required=True, metavar="DATE", help="2026-01-01, or an ISO time with its zone."
+)
+_to_option = click.option(
+    "--to", "until", required=True, metavar="DATE", help="The last day, or an ISO time with its zone."
+)
+_by_option = click.option("--by", "basis", type=click.Choice(BASES), default=BASES[0], show_default=True)
+ReadValue = TypeVar("ReadValue")
 
 
 def form_wanted(form: str | None, output: Path | None) -> ReportFormat:
@@ -84,38 +52,53 @@ def form_wanted(form: str | None, output: Path | None) -> ReportFormat:
 
 
 def _command(name: str) -> click.Command:
-    @click.command(name, help=REPORTS[name].about)
-    @click.option("--from", "since", required=True, metavar="DATE", help="2026-01-01, or an ISO time with its zone.")
-    @click.option("--to", "until", required=True, metavar="DATE", help="The last day, or an ISO time with its zone.")
-    @click.option("--by", "basis", type=click.Choice(BASES), default=BASES[0], show_default=True)
-    @form_option
-    @output_option
-    def draw(since: str, until: str, basis: str, form: str | None, output: Path | None) -> None:
-        core = house().core
-        span, wanted = _span(core, since, until), form_wanted(form, output)
-        try:
-            core.for_reports().whole.read(
-                lambda tx: _write(tx, name, span, Basis(basis), wanted, output), snapshot=True
-            )
-        except DaysNotWorkedOut as error:
-            raise click.ClickException(error.detail) from None
+    kind = REPORTS[name]
 
-    return draw
+    def draw(
+        form: str | None,
+        output: Path | None,
+        since: str | None = None,
+        until: str | None = None,
+        basis: str = BASES[0],
+        account: str = "",
+    ) -> None:
+        core = house().core
+        span = None if since is None or until is None else _span(core, since, until)
+        wanted, form_of_file = ReportWanted(span, basis=Basis(basis), account=account), form_wanted(form, output)
+        read_report(core, lambda tx: write_table(core, draw_report(tx, name, wanted), form_of_file, output))
+
+    options = [form_option, output_option]
+    if kind.times is Times.PERIOD:
+        options += [_from_option, _to_option, _by_option]
+    if kind.of_account:
+        options.append(click.option("--account", default="", help="Only of this provider account."))
+    for option in reversed(options):
+        draw = option(draw)
+    return click.command(name, help=kind.about)(draw)
+
+
+def read_report(core: Core, read: Callable[[Tx], ReadValue]) -> ReadValue:
+    """Read figures as they are at one moment. What cannot be drawn ends the command with one sentence."""
+    try:
+        return core.for_reports().whole.read(read, snapshot=True)
+    except DomainError as error:
+        raise click.ClickException(error.detail or error.code) from None
+
+
+def report_moment(text: str, zone: tzinfo, *, is_end: bool) -> datetime:
+    """A bare date or an ISO time. Raises click's error for anything else."""
+    try:
+        return moment_given(text, zone, is_end=is_end)
+    except NotATime as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def _span(core: Core, since: str, until: str) -> Span:
     zone = core.rules.ledger.zone
-    try:
-        span = Span(moment_given(since, zone, is_end=False), moment_given(until, zone, is_end=True) + TICK)
-    except NotATime as error:
-        raise click.BadParameter(str(error)) from None
+    span = Span(report_moment(since, zone, is_end=False), report_moment(until, zone, is_end=True) + TICK)
     if span.since >= span.until:
         raise click.UsageError("the period ends before it begins")
     return span
-
-
-def _write(tx: Tx, name: str, span: Span, basis: Basis, form: ReportFormat, output: Path | None) -> None:
-    write_table(tx.core, draw_report(tx, name, span, basis), form, output)
 
 
 def write_table(core: Core, table: ReportTable, form: ReportFormat, output: Path | None) -> None:
@@ -142,7 +125,6 @@ def _counted(table: ReportTable) -> Iterator[ReportTable]:
         yield replace(table, rows=bar)
 
 
-REPORT_COMMANDS = (
-    *(_command(name) for name in REPORTS),
-    *(report_unspent, report_deferred_revenue, report_adjustments, report_chart),
-)
+OF_THEIR_OWN = ("trial-balance", "clearing")
+"""Reports whose command is written by hand: without a file they are texts for people."""
+REPORT_COMMANDS = tuple(_command(name) for name in REPORTS if name not in OF_THEIR_OWN)

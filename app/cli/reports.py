@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from pathlib import Path
 
 import click
 
-from app.cli.finance import show_clearing
 from app.cli.house import house
 from app.cli.report_files import (
     BASES,
@@ -17,13 +17,16 @@ from app.cli.report_files import (
     form_option,
     form_wanted,
     output_option,
+    read_report,
+    report_moment,
     write_table,
 )
-from app.domain.accounting_time import Basis, NotATime, moment_given
+from app.domain.accounting_time import Basis
+from app.domain.report_tables import Amount, Cell, ReportTable
 from app.domain.trial_balance import TrialBalance, TrialBalanceLine, as_json, numbers_for_people
-from app.services.finance.accounting_periods import balance_by, moved_by
 from app.services.ledger import checkpoints
-from app.services.reports.balances import balance_table
+from app.services.reports.balances import balance_table, balances_for
+from app.services.reports.catalogue import ReportWanted, draw_report
 
 
 @click.group()
@@ -57,17 +60,14 @@ def report_trial_balance(
 ) -> None:
     """What every account of the house, and all users together, gained and lost: money as 6.00, coins as whole numbers;
     with --json all in the smallest unit. Exits 1 if it does not sum to zero."""
-    core = house().core.for_reports()
+    core = house().core
     ends = [text for text in (at, until) if text is not None]
     if len(ends) > 1 or (at is not None and since is not None) or (until is not None and since is None):
         raise click.UsageError("give --at, or --from with or without --to")
-    zone, now = core.rules.ledger.zone, core.clock.now()
+    zone = core.rules.ledger.zone
     end = report_moment(ends[0], zone, is_end=True) if ends else None
-    if since is None:
-        found = core.whole.read(lambda tx: balance_by(tx, Basis(basis), now=now, at=end), snapshot=True)
-    else:
-        start = report_moment(since, zone, is_end=False)
-        found = core.whole.read(lambda tx: moved_by(tx, Basis(basis), now=now, since=start, until=end), snapshot=True)
+    start = None if since is None else report_moment(since, zone, is_end=False)
+    found = read_report(core, lambda tx: balances_for(tx, Basis(basis), since=start, until=end))
     if form is not None or output is not None:
         write_table(core, balance_table(found, core.rules.finance), form_wanted(form, output), output)
     elif as_document:
@@ -79,19 +79,40 @@ def report_trial_balance(
         raise SystemExit(1)
 
 
+@report.command("clearing")
+@click.argument("account")
+@click.argument("day", metavar="YYYY-MM-DD")
+@form_option
+@output_option
+def report_clearing(account: str, day: str, form: str | None, output: Path | None) -> None:
+    """What the provider says that it holds at the end of a day (of its bills), and what the books say. Exits 1 if there
+    is a rest."""
+    core = house().core
+    wanted = ReportWanted(at=report_moment(day, core.rules.ledger.zone, is_end=True), account=account)
+    table = read_report(core, lambda tx: _with_its_rows(draw_report(tx, "clearing", wanted)))
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    if form is not None or output is not None:
+        write_table(core, table, form_wanted(form, output), output)
+    else:
+        for row in rows:
+            told = _told(row["by_bill"], "no bill says")
+            books, way, left = (_told(row[name], "unknown") for name in ("by_books", "on_its_way", "rest"))
+            click.echo(f"{row['currency']}  bill {told}  books {books}  on its way {way}  rest {left}")
+    if any(isinstance(row["rest"], Amount) and row["rest"].minor for row in rows):
+        raise SystemExit(1)
+
+
+def _with_its_rows(table: ReportTable) -> ReportTable:
+    """A short one, read to its end."""
+    return replace(table, rows=list(table.rows))
+
+
+def _told(cell: Cell, otherwise: str) -> str:
+    return cell.decimal() if isinstance(cell, Amount) else otherwise
+
+
 for _command in REPORT_COMMANDS:
     report.add_command(_command)
-
-
-def report_moment(text: str, zone: tzinfo, *, is_end: bool) -> datetime:
-    """A bare date or an ISO time. Raises click's error for anything else."""
-    try:
-        return moment_given(text, zone, is_end=is_end)
-    except NotATime as error:
-        raise click.BadParameter(str(error)) from None
-
-
-report.add_command(show_clearing)
 
 
 @click.command("recount-checkpoints")

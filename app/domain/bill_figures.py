@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from enum import StrEnum
 
@@ -49,6 +49,8 @@ _COUNTER = {
 }
 """Which account stands against `clearing`, by the kind of transfer."""
 OTHERS_MONEY = "bill_others_money"
+FEE_KINDS = ("bill_fee", "bill_fee_return")
+"""The kinds of transfer that book fees."""
 _KIND = {kind: f"bill_{kind}" for kind in LineKind if kind not in (LineKind.PAYMENT, LineKind.REFUND)}
 _FEE_KIND = {LineKind.REFUND: "bill_fee_return"}
 
@@ -75,6 +77,14 @@ class LineSums:
     discount: int = 0
 
 
+def booked_as(kind: LineKind, amount: int, fee: int) -> Iterator[tuple[str, int]]:
+    """What a line of ours adds to the money at the provider, by kind of transfer: its fee, and its amount unless facts
+    tell of that."""
+    yield _FEE_KIND.get(kind, "bill_fee"), fee
+    if kind in _KIND:
+        yield _KIND[kind], amount
+
+
 BillFigures = Mapping[tuple[str, str], int]
 """What a day's bills add to the money at the provider (less than zero: take from it), by kind of transfer and
 currency."""
@@ -89,15 +99,25 @@ def figures_of(sums: Iterable[LineSums]) -> dict[tuple[str, str], int]:
         if one.whose is LineOwner.ALIEN:
             found[OTHERS_MONEY, one.currency] += one.amount + one.fee + one.discount
             continue
-        found[_FEE_KIND.get(one.kind, "bill_fee"), one.currency] += one.fee
+        for kind, minor in booked_as(one.kind, one.amount, one.fee):
+            found[kind, one.currency] += minor
         found[DISCOUNT, one.currency] += one.discount
-        if one.kind in _KIND:
-            found[_KIND[one.kind], one.currency] += one.amount
     return {key: minor for key, minor in found.items() if minor}
 
 
-NUMBERS_OF_OURS = Whose()
-"""The usual rule: the account is ours alone, and our numbers are those that we give out."""
+@dataclass(frozen=True, slots=True)
+class BillRule:
+    """How bills of one provider account are read into the books."""
+
+    whose: Whose = field(default_factory=Whose)
+    """Which lines can be ours. The usual rule: the account is ours alone, and our numbers are those that we give
+    out."""
+    main_feed: str | None = None
+    """The feed of account bills that tells of the balance into which payers pay. Others tell of other balances, and
+    cover no day. None: any account bill covers its days."""
+
+
+USUAL_RULE = BillRule()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +128,7 @@ class BillDay:
     environment: str
     day: date
     zone: tzinfo
-    whose: Whose = NUMBERS_OF_OURS
-    """Which lines of its bills can be ours."""
+    rule: BillRule = USUAL_RULE
 
     @property
     def start(self) -> datetime:

@@ -13,10 +13,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from app.domain.bill_figures import BillRule
+from app.domain.bill_lines import BillSide
 from app.domain.settling import POOL, Whose
 from app.providers.errors import Misconfigured
 from app.providers.tools import Tools
-from app.providers.verbs import Fulfils, Plugin, Provider, Scans
+from app.providers.verbs import Fulfils, Plugin, Provider, ReadsBills, Scans
 from app.setting_faults import sentences
 
 ENTRY_POINT_GROUP = "tillbook.providers"
@@ -65,6 +67,17 @@ class ProviderAccount:
     def whose(self) -> Whose:
         """Which lines of its bills can be ours."""
         return Whose(self.shared, self.our_numbers)
+
+    @cached_property
+    def main_fund_feed(self) -> str | None:
+        """The first account bill that the plugin names: that of the balance into which payers pay, and from which the
+        provider pays out. A provider may keep others beside it."""
+        feeds = self.provider.bill_feeds.items() if isinstance(self.provider, ReadsBills) else ()
+        return next((feed for feed, side in feeds if side is BillSide.FUNDS), None)
+
+    @cached_property
+    def bill_rule(self) -> BillRule:
+        return BillRule(self.whose, self.main_fund_feed)
 
     @cached_property
     def lag(self) -> timedelta:
@@ -134,6 +147,11 @@ class Registry:
             return receiving
         others = [account for name in receiving.also_for if (account := self._accounts.get(name)) is not None]
         return next((account for account in others if account.provider.account == told), receiving)
+
+    @property
+    def bill_rules(self) -> dict[str, BillRule]:
+        """By the name of the account."""
+        return {account.name: account.bill_rule for account in self}
 
     def __iter__(self) -> Iterator[ProviderAccount]:
         return iter(self._accounts.values())

@@ -88,7 +88,8 @@ class Scans(Protocol):
 class ReadsBills(Protocol):
     bill_feeds: Mapping[str, BillSide]
     """The feeds of `Scans` whose pages carry bills (`Page.files`), and kinds of bill that only a person can bring (a
-    file that was downloaded by hand); and what each of them proves."""
+    file that was downloaded by hand); and what each of them proves. Of several of the side FUNDS, the first one is that
+    of the balance into which payers pay."""
 
     def read_bill(self, feed: str, name: str, content: bytes) -> BillContent:
         """Read one document, as it came in `Page.files` or from a person. No I/O: the same bytes are read again in ten

@@ -53,6 +53,8 @@ def test_a_difference_is_listed_shown_worked_on_and_written_off_by_two(house: Se
     same = run("differences", "write-off", number, "--confirm", "--actor", "wang")
     assert (same.exit_code, "another person" in same.output) == (1, True)
     assert "books 6.00  on its way" in run("report", "clearing", "sandbox", "2026-01-02").output
+    table = run("report", "clearing", "sandbox", "2026-01-02", "--format", "csv").output.splitlines()
+    assert table[1] == "2026-01-02,sandbox,sandbox,CNY,,6.00,0.00,"
     assert "written_off" in run("differences", "write-off", number, "--confirm", "--actor", "li").output
     shown = run("differences", "show", number).output
     assert [line.split("  ")[2] for line in shown.splitlines()[1:-1]] == [

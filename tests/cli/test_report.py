@@ -25,6 +25,6 @@ def test_deferred_revenue_is_what_unspent_paid_coins_were_bought_for(
     done = CliRunner().invoke(main, ["report", "deferred-revenue"])
     assert done.exit_code == 0, done.output
     assert done.output.splitlines() == [
-        "environment,product,month,asset,coins,currency,value_minor",
-        "sandbox,coins-60,2026-01,coin,40,CNY,400",
+        "environment,product,month,asset,coins,value,currency",
+        "sandbox,coins-60,2026-01,coin,40,4.00,CNY",
     ]

@@ -24,18 +24,20 @@ from app.services.finance.accounting_periods import balance_by
 from app.services.finance.clearing import clearing_at_end_of
 from app.services.finance.store_units import unit_differences
 from app.services.ledger import checkpoints
-from app.services.reports.catalogue import REPORTS, draw_report
+from app.services.reports.catalogue import ReportWanted, draw_report
 from app.services.reports.unspent_coins import unspent_coins
 from tests.quarter.calendar import A_DAY, CHINA, TICK
 from tests.quarter.diary import Wrong
 from tests.quarter.recount import Recount
-from tests.quarter.sheets import journal, journal_moved, sheet, told, unspent
+from tests.quarter.sheets import SHEETS, journal, journal_moved, sheet, told, unspent
 from tests.quarter.wrongs import SpoiledQuarter
 
 MEI, LI = "operator:mei", "operator:li"
 REVIEWED_DAYS = 14
 AS_OF_NOW = ("differences", "difference_amount", "day_boundary")
 """Columns of the settlement sheet."""
+RECOUNTED = (*SHEETS, "journal")
+"""Reports of a period that the recount draws, too. What is booked late and the list of fees follow from others."""
 MOST_SHOWN = 20
 """Rows that differ, in the message of a failure."""
 _WORKS = {"status": Repair.APPLY, "refund_extra": Repair.APPLY, "theirs_not_ours": Repair.ASK}
@@ -205,7 +207,7 @@ class Review:
     def must_report(self, span: Span) -> None:
         """Each report of a span says what the recount says, row by row."""
         recount = self.recount
-        for name in REPORTS:
+        for name in RECOUNTED:
             rows = self.rows(name, span)
             if name == "journal":
                 found, wanted = journal_moved(rows), journal(recount, span.since, span.until)
@@ -214,13 +216,22 @@ class Review:
                 wanted = sheet(name, recount, span.since, span.until)
             _agree(f"{name} of {span.since} to {span.until}", found, wanted)
 
+    def must_list_each_fee(self, span: Span) -> None:
+        """The list of fees sums to what is booked of them, which the recount knows."""
+        listed = Counter[tuple[str, str]]()
+        for row in self.rows("fees", span):
+            assert all((row["bill"], row["row"])), "each has a row of a bill behind it"
+            listed[row["currency"], f"fees:{row['provider_account']}"] += row["amount"].minor
+        booked = {one: minor for one, minor in self.balances(span.until).items() if one[1].startswith("fees:")}
+        _agree("fees", Counter(listed), Counter(booked))
+
     def must_know_whose_coins_are_unspent(self) -> None:
         """By user and purchase, at present."""
         rows = self.core.whole.read(lambda tx: _rows(unspent_coins(tx)), snapshot=True)
         _agree("unspent coins", Counter(told("unspent", row) for row in rows), unspent(self.recount))
 
     def rows(self, report: str, span: Span) -> list[dict[str, Any]]:
-        return self.core.whole.read(lambda tx: _rows(draw_report(tx, report, span, Basis.EFFECTIVE)), snapshot=True)
+        return self.core.whole.read(lambda tx: _rows(draw_report(tx, report, ReportWanted(span))), snapshot=True)
 
     def reports(self, month: str) -> dict[str, Any]:
         """What is reported about a month, but for which differences are open, and estimates of what the store has not
@@ -232,7 +243,7 @@ class Review:
                 for row in self.rows(name, span)
                 if row.get("estimated") != "yes"
             )
-            for name in REPORTS
+            for name in RECOUNTED
         }
         return drawn | {"balances": self.balances(span.until)}
 
@@ -250,8 +261,8 @@ class Review:
         self.quarter.diary.closed.append((row.until, row.booked_until))
 
     def must_be_balanced(self) -> None:
-        whose = {account.name: account.whose for account in self.core.registry}
-        found = run.audit(self.core.whole.sessions, AsOf(self.core.rules.ledger, self.core.clock.now, whose))
+        core = self.core
+        found = run.audit(core.whole.sessions, AsOf(core.rules.ledger, core.clock.now, core.registry.bill_rules))
         assert found == [], found
 
 

@@ -9,10 +9,9 @@ from typing import Any
 
 from app.domain.accounting_time import Span, month_span
 from app.services.base.transaction import Sessions
-from app.services.reports.catalogue import REPORTS
 from tests.quarter.calendar import A_DAY, CHINA
 from tests.quarter.play import QUIET_DAYS
-from tests.quarter.review import Review
+from tests.quarter.review import RECOUNTED, Review
 from tests.quarter.wrongs import SpoiledQuarter
 
 REVIEW_EVERY = 6
@@ -84,7 +83,7 @@ class Months:
     def must_stand(self) -> None:
         for month, before in self.reported.items():
             after = self.review.reports(month)
-            changed = {name: (before[name] - after[name], after[name] - before[name]) for name in REPORTS}
+            changed = {name: (before[name] - after[name], after[name] - before[name]) for name in RECOUNTED}
             assert after == before, f"reports of a closed month do not change: {changed}"
 
     def spans(self) -> Iterator[Span]:
@@ -117,6 +116,7 @@ def _settled(months: Months, last: date) -> None:
         review.must_balance(span.until)
         review.must_report(span)
     review.must_know_whose_coins_are_unspent()
+    review.must_list_each_fee(Span(quarter.on(0, time()), quarter.house.clock.now()))
     balances = review.balances(quarter.house.clock.now())
     for till in quarter.with_balance:
         for currency in till.currencies:

@@ -15,6 +15,9 @@ from app.domain.bill_lines import BillLine, BillSide
 from app.models.bills import BILL_LINES, BILL_READINGS, BILLS
 from app.services.base.transaction import Sessions, Transaction, transact
 
+FEEDS = {BillSide.TRADES: "trade_bill", BillSide.FUNDS: "fund_bill"}
+"""As the sandbox's plugin calls them."""
+
 
 @dataclass
 class BillWriter:
@@ -26,14 +29,24 @@ class BillWriter:
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def write(
-        self, name: str, side: BillSide, since: datetime, until: datetime, lines: Iterable[BillLine], at: datetime
+        self,
+        name: str,
+        side: BillSide,
+        since: datetime,
+        until: datetime,
+        lines: Iterable[BillLine],
+        at: datetime,
+        *,
+        feed: str = "",
     ) -> int:
-        """A bill that takes the place of earlier ones of that name. The number of its reading."""
-        return transact(self.sessions, lambda tx: self._write(tx, name, side, (since, until), list(lines), at))
+        """A bill that takes the place of earlier ones of that feed and name. The number of its reading."""
+        of_feed = feed or FEEDS.get(side, side.value)
+        return transact(self.sessions, lambda tx: self._write(tx, of_feed, name, side, (since, until), list(lines), at))
 
     def _write(
         self,
         tx: Transaction,
+        feed: str,
         name: str,
         side: BillSide,
         span: tuple[datetime, datetime],
@@ -43,13 +56,13 @@ class BillWriter:
         number = next(self.numbers)
         data = f"{self.account} {number}".encode()
         sha256 = hashlib.sha256(data).hexdigest()
-        document = {"provider_account": self.account, "feed": side.value, "name": name, "sha256": sha256}
+        document = {"provider_account": self.account, "feed": feed, "name": name, "sha256": sha256}
         times = {"since": span[0], "until": span[1]}
         tx.execute(
             insert(BILLS).values(**document, **times, size=len(data), content=zlib.compress(data), fetched_at=at)
         )
         readings = BILL_READINGS.c
-        earlier = (readings.provider_account == self.account, readings.feed == side.value, readings.name == name)
+        earlier = (readings.provider_account == self.account, readings.feed == feed, readings.name == name)
         tx.execute(update(BILL_READINGS).where(*earlier).values(status="replaced"))
         reading = {**document, **times, "id": number, "side": side.value, "status": "read", "zone": self.zone}
         tx.execute(insert(BILL_READINGS).values(**reading, lines=len(lines), read_at=at))

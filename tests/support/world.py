@@ -163,8 +163,7 @@ class World:
         return [(row.kind, row.outcome, row.reason) for row in rows]
 
     def assert_balanced(self) -> None:
-        whose = {account.name: account.whose for account in self.core.registry}
-        as_of = AsOf(self.core.rules.ledger, self.core.clock.now, whose)
+        as_of = AsOf(self.core.rules.ledger, self.core.clock.now, self.core.registry.bill_rules)
         assert run.audit(self.core.whole.sessions, as_of) == []
 
 

@@ -189,6 +189,10 @@ def test_what_the_page_of_operators_starts_is_in_the_installed_package() -> None
     tops = {name.partition(".")[0] for name in started} - modules
     assert {top for top in tops if not any(fnmatch(top, pattern) for pattern in packages)} == set()
     assert {name for name in started if not (ROOT / f"{name.replace('.', '/')}.py").exists()} == set()
+    patterns = build["package-data"]["*"]
+    files = [path for top in ("app", "plugins", "migrations") for path in (ROOT / top).rglob("*.*") if path.is_file()]
+    data = {path.name for path in files if path.suffix not in (".py", ".pyc")}
+    assert {name for name in data if not any(fnmatch(name, pattern) for pattern in patterns)} == set()
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md", "docs/architecture.md"])

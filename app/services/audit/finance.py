@@ -13,12 +13,10 @@ from sqlalchemy import and_, func, select
 from sqlalchemy.orm import aliased
 
 from app.domain.accounting_time import BILL_KINDS, ClosedMonth, effective_before
-from app.domain.bill_figures import NUMBERS_OF_OURS, BillDay
-from app.domain.bill_lines import BillSide
+from app.domain.bill_figures import USUAL_RULE, BillDay, BillRule
 from app.domain.chart import HOUSE_SLOT
 from app.domain.journal import JOURNAL_ENTRY, EntryStatus, transfers_of_entry
 from app.domain.ledger import ENVIRONMENTS
-from app.domain.settling import Whose
 from app.models.base import AnyRow
 from app.models.bills import BILL_READINGS
 from app.models.finance import CLOSINGS, JOURNAL_ENTRIES
@@ -34,13 +32,12 @@ from app.services.finance.bill_bookings import booked_for
 from app.services.finance.journal import entry_of
 
 ENTRY_PAGE = 500
-_BOOKED_SIDES = (BillSide.FUNDS, BillSide.TRADES)
 _T, _A, _R, _J, _C = TRANSFERS.c, ACCOUNTS.c, BILL_READINGS.c, JOURNAL_ENTRIES.c, CLOSINGS.c
 
 
-def audit_finance(sessions: Sessions, now: datetime, whose: Mapping[str, Whose]) -> Iterator[Finding]:
+def audit_finance(sessions: Sessions, now: datetime, rules: Mapping[str, BillRule]) -> Iterator[Finding]:
     """Findings, in bounded memory."""
-    yield from _bills(sessions, now, whose)
+    yield from _bills(sessions, now, rules)
     yield from audit_store_shares(sessions)
     yield from _journal(sessions)
     yield from _closed_months(sessions, now)
@@ -49,7 +46,7 @@ def audit_finance(sessions: Sessions, now: datetime, whose: Mapping[str, Whose])
 # --- what bills say ---
 
 
-def _bills(sessions: Sessions, now: datetime, whose: Mapping[str, Whose]) -> Iterator[Finding]:
+def _bills(sessions: Sessions, now: datetime, rules: Mapping[str, BillRule]) -> Iterator[Finding]:
     """Every day of every account, and that there is no transfer of these kinds beside them."""
     explained: dict[tuple[str, str], set[date]] = defaultdict(set)
     for account, environment, zone in read(sessions, _accounts):
@@ -57,7 +54,7 @@ def _bills(sessions: Sessions, now: datetime, whose: Mapping[str, Whose]) -> Ite
         for day in read(sessions, partial(_days, account=account, zone=zone)):
             explained[account, environment].add(day)
             if day not in waiting:
-                bill_day = BillDay(account, environment, day, zone, whose.get(account, NUMBERS_OF_OURS))
+                bill_day = BillDay(account, environment, day, zone, rules.get(account, USUAL_RULE))
                 yield from read(sessions, partial(_day, day=bill_day), snapshot=True)
     yield from read(sessions, partial(_unexplained, explained=explained))
 
@@ -67,14 +64,10 @@ def _accounts(tx: Transaction) -> list[tuple[str, str, ZoneInfo]]:
     days. One of which nothing was booked is taken as live."""
     wanted = select(_A.code, _A.environment).distinct().where(_A.slot == HOUSE_SLOT, _A.user_id == "")
     names = {(row.code, row.environment) for row in tx.execute(wanted)}
-    zones = select(_R.provider_account, func.max(_R.zone).label("zone")).where(_R.side.in_(_BOOKED_SIDES))
-    readings = tx.execute(zones.group_by(_R.provider_account))
     found = list[tuple[str, str, ZoneInfo]]()
-    for row in readings:
-        clearing = f"clearing:{row.provider_account}"
-        booked_in = [environment for environment in ENVIRONMENTS if (clearing, environment) in names]
-        for environment in booked_in or ["live"]:
-            found.append((row.provider_account, environment, bill_sums.zone_of_bill(row)))
+    for account, zone in bill_sums.zones_of_bills(tx).items():
+        booked_in = [environment for environment in ENVIRONMENTS if (f"clearing:{account}", environment) in names]
+        found += [(account, environment, zone) for environment in booked_in or ["live"]]
     return found
 
 

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from hashlib import sha256
 
+from app.domain.bill_figures import BillRule
 from app.domain.ledger import AccountName, InvalidTransfer, genesis
 from app.domain.limits import LedgerRules
 from app.domain.lots import uses_in
@@ -22,7 +23,6 @@ from app.domain.proof.book import BookProof
 from app.domain.proof.counters import Counted, Today
 from app.domain.proof.events import MarksProof, StoredMark, SubjectProof
 from app.domain.proof.rows import UNREADABLE, LedgerFinding, Report, Reversed, StoredAccount, StoredLot, StoredPosting
-from app.domain.settling import Whose
 from app.models.base import AnyRow
 from app.services.audit.ledger_rows import HOW_MANY, SlotReader, slots_to_prove, snapshot
 from app.services.base.transaction import Sessions, Transaction
@@ -77,8 +77,8 @@ class AsOf:
 
     rules: LedgerRules
     now: Callable[[], datetime]
-    whose: Mapping[str, Whose] = field(default_factory=dict)
-    """Which lines of bills can be ours, by provider account; of accounts that are not named here, the usual ones."""
+    bill_rules: Mapping[str, BillRule] = field(default_factory=dict)
+    """How bills are read into the books, by provider account; of accounts that are not named here, the usual rule."""
 
 
 SILENT = Watch()

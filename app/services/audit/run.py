@@ -51,7 +51,7 @@ def audit(
         audit_seals(sessions, as_of.rules.seals, progress),
         audit_bills(sessions),
         audit_recognition(sessions, as_of.rules.zone, progress),
-        audit_finance(sessions, as_of.now(), as_of.whose),
+        audit_finance(sessions, as_of.now(), as_of.bill_rules),
     )
     for finding in chain.from_iterable(map(_as_far_as_readable, proofs)):
         findings.append(finding)

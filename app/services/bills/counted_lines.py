@@ -21,7 +21,7 @@ THAT_COUNTS = "read"
 """The status of readings that count."""
 _L, _R = BILL_LINES.c, BILL_READINGS.c
 _OF_READING = and_(_R.provider_account == _L.provider_account, _R.id == _L.reading_id)
-_COLUMNS = (*_L, _R.since, _R.until, _R.feed)
+_COLUMNS = (*_L, _R.since, _R.until, _R.feed, _R.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ class LinesOf:
 
 
 def counted_lines(tx: Connected, wanted: LinesOf, *where: ColumnElement[bool], once: bool = False) -> Subquery:
-    """The lines that count, as a table with all their columns, and since, until and feed of their bills. `where` is
+    """The lines that count, as a table with all their columns, and since, until, feed and name of their
+    bills. `where` is
     about columns of BILL_LINES and BILL_READINGS; rows that it leaves out take no row's place. `once`: without second
     rows."""
     told = select(*_COLUMNS).join_from(BILL_LINES, BILL_READINGS, _OF_READING)

@@ -28,15 +28,15 @@ _F, _P = FACTS.c, Payment.__table__.c
 
 
 def lines_with_owners(
-    tx: Transaction, account: str, whose: Whose, told: Subquery
+    tx: Transaction, account: str, whose: Whose, told: Subquery, *also: str
 ) -> Iterator[tuple[AnyRow, LineOwner]]:
-    """Each decided line of `told` (`counted_lines`), with its owner. Undecided ones say what was asked for, and move no
-    money, but for refunds that our books have as done."""
+    """Each decided line of `told` (`counted_lines`), with its owner, and with the columns named in `also`. Undecided
+    ones say what was asked for, and move no money, but for refunds that our books have as done."""
     line = told.c
     minors = (line.amount_minor, line.fee_minor, line.discount_minor)
     wanted: Select[tuple[object, ...]] = select(
         line.kind, line.at, line.currency, *minors, line.theirs, line.refund, payment_number(told).label("number")
-    ).add_columns(line.undecided)
+    ).add_columns(line.undecided, *(line[name] for name in also))
     suspended: set[str] | None = None
     rows_at_once = wanted.execution_options(yield_per=LINES_AT_ONCE)
     for part in tx.execute(rows_at_once).partitions():

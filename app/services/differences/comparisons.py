@@ -49,7 +49,6 @@ from app.services.differences.told_lines import (
     balances_of,
     lines_between,
     lines_named,
-    main_fund_feed,
     readings_about,
 )
 
@@ -107,7 +106,7 @@ def _compare(tx: Tx, *, account: ProviderAccount, since: datetime, until: dateti
         return Comparison(BillSide.SALES, not_ours=units.not_ours, found=of_units, zone=units.zone)
     if side is None:
         return Comparison(gaps=[(since, until)])
-    main = main_fund_feed(account)
+    main = account.main_fund_feed
     of_payers = [row for row in sides[BillSide.FUNDS] if main in (None, row.feed)]
     covered = Coverage(of_payers if side is BillSide.FUNDS else sides[side])
     zone = Coverage(sides[side] or sides[BillSide.FUNDS]).zone

@@ -17,7 +17,7 @@ from app.models.bills import BILL_LINES, BILL_READINGS
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Tx
 from app.services.bills.counted_lines import THAT_COUNTS, LinesOf, counted_lines
-from app.services.differences.told_lines import Coverage, main_fund_feed, readings_about
+from app.services.differences.told_lines import Coverage, readings_about
 
 _l, _r = BILL_LINES.c, BILL_READINGS.c
 
@@ -25,7 +25,7 @@ _l, _r = BILL_LINES.c, BILL_READINGS.c
 def missing_payouts(tx: Tx, account: ProviderAccount) -> Iterator[Difference]:
     """At most one for each currency: the next payout. Its sum is the least that lay there for all of the time, without
     what the last payout left: a merchant may keep a reserve."""
-    feed = main_fund_feed(account)
+    feed = account.main_fund_feed
     if not account.pays_out_within_days or feed is None:
         return
     until: datetime | None = tx.scalar(select(func.max(_r.until)).where(_is_main(account, feed)))

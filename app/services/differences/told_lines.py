@@ -15,8 +15,6 @@ from app.domain.differences import BookedEntry, Told
 from app.domain.settling import Moved
 from app.models.base import AnyRow, OneOrder
 from app.models.bills import BILL_LINES, BILL_READINGS
-from app.providers.registry import ProviderAccount
-from app.providers.verbs import ReadsBills
 from app.services.base.context import Tx
 from app.services.bills.counted_lines import THAT_COUNTS, LinesOf, counted_lines, payment_number
 
@@ -47,14 +45,6 @@ class Coverage:
         if at < until:
             found.append((at, until))
         return [(begin, end) for begin, end in found if begin < end]
-
-
-def main_fund_feed(account: ProviderAccount) -> str | None:
-    """The first account bill that the plugin names: that of the balance into which payers pay, and from which the
-    provider pays out. A provider may keep others beside it."""
-    provider = account.provider
-    feeds = provider.bill_feeds.items() if isinstance(provider, ReadsBills) else ()
-    return next((feed for feed, side in feeds if side is BillSide.FUNDS), None)
 
 
 def readings_about(tx: Tx, account: str, since: datetime, until: datetime) -> list[AnyRow]:

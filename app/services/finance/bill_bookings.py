@@ -104,7 +104,7 @@ def book_days(core: Core, account: ProviderAccount, span: Span, zone: tzinfo) ->
 
 def book_day(core: Core, account: ProviderAccount, day: date, zone: tzinfo) -> int:
     """Bring the books of one day to what its bills say; how many transfers that took."""
-    bill_day = BillDay(account.name, environment_of(account.live), day, zone, account.whose)
+    bill_day = BillDay(account.name, environment_of(account.live), day, zone, account.bill_rule)
     for _ in range(BOOKING_ATTEMPTS):
         version, figures = core.whole.read(partial(_added_up, day=bill_day), snapshot=True)
         try:

@@ -1,9 +1,10 @@
 """Adds up the lines of a day's bills.
 
-Which bills count: those of the side FUNDS where one covers the whole day, else those of the side TRADES, but for what a
-bill of the side FUNDS tells of another day: a provider may make no account bill of a day on which nothing moved, and
-settle payments on the next day, or after a week (seen 2026-11-28). What the merchant gave away himself never reaches
-his balance, so bills of the side TRADES alone tell of it, and count for that on every day. A row counts once
+Which bills count: those of the side FUNDS always. Where none of the balance into which payers pay covers the whole
+day, those of the side TRADES, too, but for what a bill of the side FUNDS tells, of whichever day: a provider may make
+no account bill of a day on which nothing moved, and settle payments on the next day, or after a week (seen 2026-11-28).
+And a provider may keep other balances, whose bills tell of no payment. What the merchant gave away himself never
+reaches his balance, so bills of the side TRADES alone tell of it, and count for that on every day. A row counts once
 (`counted_lines`), however many bills tell of it.
 """
 
@@ -11,13 +12,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta, tzinfo
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
 
-from app.domain.accounting_time import TICK, end_of_day
+from app.domain.accounting_time import TICK, Span, end_of_day
 from app.domain.bill_figures import DISCOUNT, BillDay, BillFigures, LineOwner, LineSums, figures_of
 from app.domain.bill_lines import BillSide, LineKind
 from app.models.base import AnyRow
@@ -28,6 +31,7 @@ from app.services.bills.done_refunds import refunds_done
 from app.services.bills.line_owners import lines_with_owners
 
 UTC_ZONE = ZoneInfo("UTC")
+BOOKED_BY_DAY = (BillSide.FUNDS, BillSide.TRADES)
 SETTLED_WITHIN_DAYS = 8
 """So many days after a trade a bill of the side FUNDS tells of it at the latest: cycles of a week are the longest."""
 LOOKED_BACK_DAYS = 3
@@ -39,27 +43,55 @@ _L, _R = BILL_LINES.c, BILL_READINGS.c
 
 def figures(tx: Transaction, day: BillDay) -> BillFigures:
     """What the day's bills say that must be in the books."""
-    of_trades = figures_of(_sums(tx, day, BillSide.TRADES))
-    if not _is_covered(tx, day):
-        if not _has_funds(tx, day.provider_account):
-            return of_trades
-        untold = figures_of(_sums(tx, day, BillSide.TRADES, ~_told_by_funds(day)))
-        discounts = {key: minor for key, minor in of_trades.items() if key[0] == DISCOUNT}
-        return {key: minor for key, minor in untold.items() if key[0] != DISCOUNT} | discounts
+    of_trades = figures_of(_sums(tx, day, _ALL_TRADES))
+    counted = _lines_that_count(tx, day)
+    if counted == [_ALL_TRADES]:
+        return of_trades
+    of_funds, *untold = (_sums(tx, day, lines) for lines in counted)
+    without_discounts = (replace(one, discount=0) for one in chain.from_iterable(untold))
     discounts = {key: minor for key, minor in of_trades.items() if key[0] == DISCOUNT}
-    return {**figures_of(_sums(tx, day, BillSide.FUNDS)), **discounts}
+    return figures_of([*of_funds, *without_discounts]) | discounts
 
 
-def _sums(tx: Transaction, day: BillDay, side: BillSide, *more: ColumnElement[bool]) -> list[LineSums]:
+def lines_of_day(tx: Transaction, day: BillDay, *also: str) -> Iterator[tuple[AnyRow, LineOwner]]:
+    """The lines from which `figures` are added up, but for discounts; with these columns of `counted_lines`, too."""
+    for lines in _lines_that_count(tx, day):
+        yield from _with_owners(tx, day, lines, *also)
+
+
+class _Lines(NamedTuple):
+    """Lines of the bills of one side."""
+
+    side: BillSide
+    where: tuple[ColumnElement[bool], ...] = ()
+
+
+_ALL_TRADES = _Lines(BillSide.TRADES)
+
+
+def _lines_that_count(tx: Transaction, day: BillDay) -> list[_Lines]:
+    """All of the side FUNDS; and of the side TRADES, if no bill of the payers' balance covers the day, what no bill of
+    the side FUNDS tells."""
+    if not _has_funds(tx, day.provider_account):
+        return [_ALL_TRADES]
+    of_funds = _Lines(BillSide.FUNDS)
+    return [of_funds] if _is_covered(tx, day) else [of_funds, _Lines(BillSide.TRADES, (~_told_by_funds(day),))]
+
+
+def _sums(tx: Transaction, day: BillDay, lines: _Lines) -> list[LineSums]:
     """The lines, added up by kind, currency and owner."""
     minors = defaultdict[tuple[LineKind, str, LineOwner], list[int]](lambda: [0, 0, 0])
-    in_day = (_L.at >= day.start, _L.at < day.end)
-    told = counted_lines(tx, LinesOf(day.provider_account, side), *in_day, *more, once=True)
-    for row, owner in lines_with_owners(tx, day.provider_account, day.whose, told):
+    for row, owner in _with_owners(tx, day, lines):
         total = minors[LineKind(row.kind), row.currency, owner]
         for number, minor in enumerate((row.amount_minor, row.fee_minor, row.discount_minor)):
             total[number] += minor
     return [LineSums(*of_them, *total) for of_them, total in minors.items()]
+
+
+def _with_owners(tx: Transaction, day: BillDay, lines: _Lines, *also: str) -> Iterator[tuple[AnyRow, LineOwner]]:
+    in_day = (_L.at >= day.start, _L.at < day.end)
+    told = counted_lines(tx, LinesOf(day.provider_account, lines.side), *in_day, *lines.where, once=True)
+    return lines_with_owners(tx, day.provider_account, day.rule.whose, told, *also)
 
 
 def version_of(tx: Transaction, account: str) -> tuple[Any, ...]:
@@ -125,9 +157,18 @@ def _lines_of_document(reading: AnyRow) -> ColumnElement[bool]:
     return and_(_L.provider_account == reading.provider_account, _L.reading_id.in_(ids))
 
 
-def days_of_account(tx: Transaction, account: str, zone: tzinfo) -> Iterator[date]:
-    """All days of which there are lines."""
-    yield from _days(tx, _L.provider_account == account, zone)
+def days_of_account(tx: Transaction, account: str, zone: tzinfo, span: Span | None = None) -> Iterator[date]:
+    """All days of which there are lines, or those with lines of that span."""
+    in_span = () if span is None else (_L.at >= span.since, _L.at < span.until)
+    yield from _days(tx, and_(_L.provider_account == account, *in_span), zone)
+
+
+def zones_of_bills(tx: Transaction) -> dict[str, ZoneInfo]:
+    """In which zone the days of an account's bills are, by provider account: of those whose lines are booked by the
+    day."""
+    zones = select(_R.provider_account, func.max(_R.zone).label("zone")).where(_R.side.in_(BOOKED_BY_DAY))
+    rows = tx.execute(zones.group_by(_R.provider_account).order_by(_R.provider_account))
+    return {row.provider_account: zone_of_bill(row) for row in rows}
 
 
 def zone_of_bill(reading: AnyRow) -> ZoneInfo:
@@ -143,13 +184,16 @@ def _days(tx: Transaction, lines: ColumnElement[bool], zone: tzinfo) -> Iterator
 
 
 def _is_covered(tx: Transaction, day: BillDay) -> bool:
-    """Whether a FUNDS bill covers the whole day."""
+    """Whether a bill of the balance into which payers pay covers the whole day. One of another balance says nothing
+    about the fees of payments."""
+    main = day.rule.main_feed
     covering = exists().where(
         _R.provider_account == day.provider_account,
         _R.side == BillSide.FUNDS,
         _R.status == THAT_COUNTS,
         _R.since <= day.start,
         _R.until >= day.end,
+        *(() if main is None else (_R.feed == main,)),
     )
     return bool(tx.scalar(select(covering)))
 

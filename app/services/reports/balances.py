@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
+from app.domain.accounting_time import Basis
 from app.domain.chart import CHART, FinanceRules, chart_account, own_account
 from app.domain.report_tables import Amount, Cell, ReportTable
 from app.domain.trial_balance import TrialBalance
+from app.services.base.context import Tx
+from app.services.finance.accounting_periods import balance_by, moved_by
 
 BALANCE_COLUMNS = (
     *("environment", "asset", "owner", "account", "account_number", "account_name", "debits", "credits", "balance"),
 )
 CHART_COLUMNS = ("code", "type", "grows_by", "title", "title_zh", "number", "name")
+
+
+def balances_for(tx: Tx, basis: Basis, *, since: datetime | None = None, until: datetime | None = None) -> TrialBalance:
+    """Up to and including `until` (None: now), of everything or of what moved from `since` on."""
+    if since is None:
+        return balance_by(tx, basis, now=tx.now, at=until)
+    return moved_by(tx, basis, now=tx.now, since=since, until=until)
 
 
 def balance_table(found: TrialBalance, rules: FinanceRules) -> ReportTable:

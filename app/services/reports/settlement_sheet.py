@@ -14,14 +14,14 @@ from app.domain.bill_figures import LineOwner
 from app.domain.bill_lines import BillSide, LineKind
 from app.domain.refunding import REFUND, REFUND_UNDONE
 from app.domain.report_tables import Amount, Cell, ReportTable
-from app.domain.settling import Whose
 from app.models.base import AnyRow
 from app.models.bills import BILL_LINES, BILL_READINGS
 from app.models.differences import DifferenceRow
-from app.services.base.context import Tx, environment_of
+from app.services.base.context import Tx
 from app.services.bills.counted_lines import THAT_COUNTS, LinesOf, counted_lines, side_of_books
 from app.services.bills.line_owners import lines_with_owners
 from app.services.differences.difference_rows import difference_of
+from app.services.reports.bill_days import environment_of_bills, rule_of_bills
 from app.services.reports.movements import AT_ONCE, Period, money_moved
 
 SETTLEMENT_COLUMNS = (
@@ -79,7 +79,7 @@ def _add_theirs(tx: Tx, period: Period, sums: _Sums) -> set[tuple[str, date]]:
     told = set[tuple[str, date]]()
     in_span = (_l.at >= period.span.since, _l.at < period.span.until)
     for account in _accounts_with_bills(tx):
-        environment, whose = _environment(tx, account), _whose(tx, account)
+        environment, whose = environment_of_bills(tx, account), rule_of_bills(tx, account).whose
         lines = counted_lines(tx, LinesOf(account, side_of_books(tx, account)), *in_span)
         for row, owner in lines_with_owners(tx, account, whose, lines):
             day = _day(row.at, period.zone)
@@ -109,7 +109,7 @@ def _add_differences(tx: Tx, period: Period, sums: _Sums) -> None:
     span = period.span
     wanted = select(*_d).where(_d.at >= span.since, _d.at < span.until, _d.state != "gone")
     for row in tx.connection().execute(wanted, execution_options={"yield_per": AT_ONCE}):
-        environment = _environment(tx, row.provider_account)
+        environment = environment_of_bills(tx, row.provider_account)
         found = difference_of(row)
         # What lies between two bills is no part of what lies between one of them and the books.
         between = {} if found.is_between_bills else found.moved_minor()
@@ -141,18 +141,6 @@ def _accounts_with_bills(tx: Tx) -> list[str]:
     sides = (BillSide.TRADES, BillSide.FUNDS)
     wanted = select(_r.provider_account).distinct().where(_r.status == THAT_COUNTS, _r.side.in_(sides))
     return sorted(tx.scalars(wanted))
-
-
-def _environment(tx: Tx, account: str) -> str:
-    """Live, if the account is not configured any more."""
-    known = tx.core.registry.get(account)
-    return environment_of(True if known is None else known.live)
-
-
-def _whose(tx: Tx, account: str) -> Whose:
-    """The rule by which lines are compared and booked; the usual one, if the account is not configured any more."""
-    known = tx.core.registry.get(account)
-    return Whose() if known is None else known.whose
 
 
 def _day(moment: datetime, zone: tzinfo) -> date:

@@ -11,7 +11,7 @@ from app.services.ledger.deferred import deferred_revenue, unspent_purchases
 from app.services.ledger.purchases import PurchaseHistory
 
 UNSPENT_COLUMNS = (*("user", "environment", "product", "payment", "sale_month", "asset", "coins", "value", "currency"),)
-DEFERRED_COLUMNS = ("environment", "product", "month", "asset", "coins", "currency", "value_minor")
+DEFERRED_COLUMNS = ("environment", "product", "month", "asset", "coins", "value", "currency")
 
 
 def unspent_coins(tx: Tx) -> ReportTable:
@@ -24,11 +24,15 @@ def unspent_coins(tx: Tx) -> ReportTable:
 
 
 def deferred_table(tx: Tx) -> ReportTable:
-    """A line for each product and month of sale, at present; the value in minor units."""
+    """A line for each product and month of sale, at present. Coins without a price have no value."""
     rules, zone = tx.core.rules.recognition, tx.core.rules.ledger.zone
     figures = deferred_revenue(tx, zone=zone, rules=rules, closed=closed_months(tx))
     rows: Iterator[Sequence[Cell]] = (
-        (about.environment, about.product, about.month, about.asset, sums.coins, about.currency, sums.value_minor)
+        (
+            *(about.environment, about.product, about.month, about.asset, sums.coins),
+            Amount(sums.value_minor, about.currency) if about.currency else None,
+            about.currency or None,
+        )
         for about, sums in figures.items()
     )
     return ReportTable("deferred-revenue", "Deferred revenue", DEFERRED_COLUMNS, rows)

@@ -171,8 +171,8 @@ CODES: dict[str, tuple[str, ...]] = {
         *("idempotency_key_missing", "idempotency_key_reused", "invalid_request", "not_found"),
     ),
     "app.web.report_files.show_report_file": (
-        *("days_not_worked_out", "empty_time_span", "no_such_day", "reports_unavailable", "time_span_too_long"),
-        *("too_many_downloads",),
+        *("days_not_worked_out", "empty_time_span", "no_such_day", "report_bounds", "reports_unavailable"),
+        *("time_span_too_long", "too_many_downloads", "unknown_provider_account"),
     ),
     "app.web.reports.show_trial_balance": (
         *("checkpoints_behind", "empty_time_span", "no_such_day", "reports_unavailable"),

@@ -1430,8 +1430,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A report of at most 93 days as a CSV file or an XLSX workbook. Money is decimal, with its currency beside it
-         * @description A report of at most 93 days as a CSV file or an XLSX workbook. Money is decimal, with its currency beside it.
+         * A report as a CSV file or an XLSX workbook; a period has at most 93 days. Money is decimal, with its currency
+         * @description A report as a CSV file or an XLSX workbook; a period has at most 93 days. Money is decimal, with its currency
+         *
+         *     beside it.
          *
          *     Needs the scope `report`.
          */
@@ -5207,7 +5209,7 @@ export interface components {
              * @example bad_actor
              * @enum {string}
              */
-            code: "bad_actor" | "database_unavailable" | "days_not_worked_out" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "no_such_day" | "reports_unavailable" | "slots_frozen" | "time_span_too_long" | "too_many_downloads" | "too_many_requests" | "unauthorized";
+            code: "bad_actor" | "database_unavailable" | "days_not_worked_out" | "empty_time_span" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "no_such_day" | "report_bounds" | "reports_unavailable" | "slots_frozen" | "time_span_too_long" | "too_many_downloads" | "too_many_requests" | "unauthorized" | "unknown_provider_account";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readStatement` was refused. */
         ReadStatementProblem: {
@@ -19520,20 +19522,30 @@ export interface operations {
         parameters: {
             query: {
                 /**
-                 * @description Which. `sales`: What was sold by product and provider account, what went back, and what has no price. `refunds`: Each movement of money back to a payer. `journal`: For the general ledger: what moved by day, kind and pair of accounts, as debit and credit. `settlement`: By day and provider account: our total, the bill's, the differences, and what falls on a day's boundary. `store-sales`: Of stores, by period, product and territory: units, gross, proceeds and the store's share, or its estimate. `contract-liability`: Unspent coins and their money, by product and month of sale: opening, what moved, closing. `revenue`: Revenue by day, product and month of sale: of coins that were used, and of those that expired.
+                 * @description Which. `sales` (`since` and `until`): What was sold by product and provider account, what went back, and what has no price. `refunds` (`since` and `until`): Each movement of money back to a payer. `journal` (`since` and `until`): For the general ledger: what moved by day, kind and pair of accounts, as debit and credit. `settlement` (`since` and `until`): By day and provider account: our total, the bill's, the differences, and what falls on a day's boundary. `fees` (`since` and `until`): Each fee that a provider took or gave back, with its payment and the row of the bill that says so. `store-sales` (`since` and `until`): Of stores, by period, product and territory: units, gross, proceeds and the store's share, or its estimate. `contract-liability` (`since` and `until`): Unspent coins and their money, by product and month of sale: opening, what moved, closing. `revenue` (`since` and `until`): Revenue by day, product and month of sale: of coins that were used, and of those that expired. `adjustments` (`since` and `until`): What was booked in these days for months that were closed already; it counts when it was booked. `trial-balance` (`at`, or `since` and `until`, or no time): Every account with its debits, credits and balance, at a moment (now, if none is given) or of a period. `clearing` (`at`): What each provider says that it holds at the end of a day, and what the books say. `unspent` (no time): Who has the coins that are paid for and not spent, and what they are worth at present, by user and purchase. `deferred-revenue` (no time): Coins that are bought and not spent, and the money they were bought with, by product and month. `chart` (no time): The chart of accounts for money, with the numbers of your own.
                  * @example sales
                  */
-                report: "sales" | "refunds" | "journal" | "settlement" | "store-sales" | "contract-liability" | "revenue";
+                report: "sales" | "refunds" | "journal" | "settlement" | "fees" | "store-sales" | "contract-liability" | "revenue" | "adjustments" | "trial-balance" | "clearing" | "unspent" | "deferred-revenue" | "chart";
                 /**
                  * @description From that day on, in the configured zone, or from that moment.
                  * @example 2026-11-28
                  */
-                since: string;
+                since?: string;
                 /**
                  * @description Up to the end of that day, or up to and including that moment.
                  * @example 2026-11-28
                  */
-                until: string;
+                until?: string;
+                /**
+                 * @description As of the end of that day, or of that moment.
+                 * @example 2026-11-28
+                 */
+                at?: string;
+                /**
+                 * @description Only of this provider account: `fees`, `clearing`.
+                 * @example sandbox
+                 */
+                account?: string;
                 /**
                  * @description `effective`: when it happened, in a closed month what was closed. `booking`: when it was booked.
                  * @example effective
@@ -19605,6 +19617,7 @@ export interface operations {
              * @description - `days_not_worked_out`: The worker has not worked out these days yet: each a day after its end.
              *     - `empty_time_span`: `until` is not later than `since`.
              *     - `no_such_day`: There is no such day or time of day.
+             *     - `unknown_provider_account`: There is no such provider account.
              */
             409: {
                 headers: {
@@ -19617,6 +19630,7 @@ export interface operations {
             };
             /**
              * @description - `invalid_request`: The request is not valid.
+             *     - `report_bounds`: The report is of other bounds: `detail` names the one that is missing or cannot be given.
              *     - `time_span_too_long`: More days than one request may ask for: ask for a part, or use the command line.
              */
             422: {

@@ -38,10 +38,18 @@ class Shop:
         self.world.deliver()
         return str(payment.id)
 
-    def bill(self, lines: list[BillLine], day: date = DAY_ONE, side: BillSide = BillSide.FUNDS, name: str = "") -> None:
+    def bill(
+        self,
+        lines: list[BillLine],
+        day: date = DAY_ONE,
+        side: BillSide = BillSide.FUNDS,
+        name: str = "",
+        *,
+        feed: str = "",
+    ) -> None:
         """The bill of that day, which takes the place of an earlier one."""
         span = (start_of_day(day, CHINA), end_of_day(day, CHINA))
-        self.bills.write(name or f"{side}-{day}", side, *span, lines, self.world.clock.now())
+        self.bills.write(name or f"{side}-{day}", side, *span, lines, self.world.clock.now(), feed=feed)
 
     def book(self) -> int:
         """The worker's rounds until nothing is left; how many transfers were made."""

@@ -119,6 +119,35 @@ def test_trades_tell_fees_until_a_bill_of_funds_covers_the_day_and_the_merchants
     shop.world.assert_balanced()
 
 
+def test_a_bill_of_another_balance_covers_no_day_of_the_payers_balance(shop: Shop) -> None:
+    """WeChat Pay keeps three balances, with a feed of bills for each. Two of them are here, and one is missing."""
+    number = shop.sell("k1")
+    shop.world.clock.advance(LATER.total_seconds())
+    shop.bill([line("p", K.PAYMENT, 600, NOON, ours=number, theirs="t-1", fee_minor=-4)], side=BillSide.TRADES)
+    shop.bill([line("o", K.TRANSFER, -100, NOON)], name="operation", feed="fund_bill_operation")
+    shop.book()
+    assert shop.balances(END)["fees:sandbox"] == -4, "no bill of the payers' balance tells of the fee"
+    assert shop.balances(END)["bank:sandbox"] == -100, "what the other balance moved is booked all the same"
+    shop.world.assert_balanced()
+    rows = [line("1", K.PAYMENT, 600, NOON, theirs="t-1"), line("2", K.FEE, -4, NOON, theirs="t-1")]
+    shop.bill([*rows, line("3", K.PAYOUT, -500, NOON)])
+    assert shop.book() == 1, "the fee is told by both, and stays as it is"
+    assert (shop.balances(END)["fees:sandbox"], shop.balances(END)["bank:sandbox"]) == (-4, -600)
+    shop.world.assert_balanced()
+
+
+def test_the_bill_of_the_payers_balance_alone_covers_the_day(shop: Shop) -> None:
+    """What another balance would tell is not waited for: nothing moved there, and no bill was made."""
+    number = shop.sell("k1")
+    shop.world.clock.advance(LATER.total_seconds())
+    shop.bill([line("o", K.TRANSFER, -100, NOON - LATER)], DAY_ONE - LATER, feed="fund_bill_operation")
+    shop.bill([line("p", K.PAYMENT, 600, NOON, ours=number, theirs="t-1", fee_minor=-4)], side=BillSide.TRADES)
+    shop.bill([line("2", K.FEE, -3, NOON, theirs="t-9")])
+    shop.book()
+    assert shop.balances(END)["fees:sandbox"] == -3, "of a covered day only the account bill is booked"
+    shop.world.assert_balanced()
+
+
 def test_a_payment_at_midnight_is_on_its_way_and_leaves_no_rest(shop: Shop) -> None:
     shop.go_to(END - timedelta(milliseconds=100))
     number = shop.sell("k1")
@@ -291,7 +320,7 @@ def test_a_setting_says_which_numbers_are_ours_and_a_shared_accounts_money_witho
     shop.book()
     booked = {code: minor for code, minor in shop.balances(END).items() if minor}
     assert booked == {"others:sandbox": 497 + 70 + 9, "fees:sandbox": -1, "clearing:sandbox": 1 - 576}
-    as_of = AsOf(core.rules.ledger, core.clock.now, {"sandbox": account.whose})
+    as_of = AsOf(core.rules.ledger, core.clock.now, {"sandbox": account.bill_rule})
     assert run.audit(core.whole.sessions, as_of) == []
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, insert, text, update
 
-from app.domain.accounting_time import Basis, Span
+from app.domain.accounting_time import Span
 from app.domain.bill_lines import BillContent
 from app.domain.report_tables import Amount
 from app.domain.store_cells import UnitDifference, UnitFault
@@ -26,7 +26,7 @@ from app.services.audit.ledger import AsOf
 from app.services.base.context import Tx
 from app.services.finance import bill_bookings, store_sales
 from app.services.finance.store_units import refund_differences, unit_differences
-from app.services.reports.catalogue import draw_report
+from app.services.reports.catalogue import ReportWanted, draw_report
 from plugins.apple.reports.calendar import day_period, fiscal_month
 from tests.promises.test_store_gross import GOLD
 from tests.promises.test_store_purchases import PRODUCT, Store
@@ -196,7 +196,7 @@ def test_what_is_not_reported_yet_is_an_estimate_and_coins_without_a_price_are_l
     assert {row.period for row in rows[:2]} == {"2025-12-28/2026-01-31"}
     span = Span(MONTH.since, desk.store.world.clock.now() + timedelta(days=1))
     read = desk.store.core.whole.read
-    sheet = read(lambda tx: list(draw_report(tx, "store-sales", span, Basis.EFFECTIVE).rows), snapshot=True)
+    sheet = read(lambda tx: list(draw_report(tx, "store-sales", ReportWanted(span)).rows), snapshot=True)
     assert sheet[0][3:] == ("CN", 2, cny(1200), "CNY", cny(882), "CNY", cny(318), "no")
     assert sheet[2][3:] == ("CN", 2, None, None, None, None, None, "yes")
     assert sheet[3][3:] == ("CN", 1, cny(600), "CNY", cny(420), "CNY", cny(180), "yes")  # 30 % if nothing is set

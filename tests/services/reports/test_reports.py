@@ -14,7 +14,7 @@ from app.domain.accounting_time import Basis, Span
 from app.domain.report_tables import Amount, Cell
 from app.services.base.context import Tx
 from app.services.calls import refund_calls
-from app.services.reports.catalogue import draw_report
+from app.services.reports.catalogue import ReportWanted, draw_report
 from app.services.reports.unspent_coins import unspent_coins
 from tests.support.buyer import Buyer
 from tests.support.world import World
@@ -26,7 +26,7 @@ JANUARY = Span(NEW_YEAR, FEBRUARY)
 
 def rows_of(world: World, name: str, span: Span = JANUARY, basis: Basis = Basis.EFFECTIVE) -> list[dict[str, Cell]]:
     def drawn(tx: object) -> list[dict[str, Cell]]:
-        table = draw_report(tx, name, span, basis)  # type: ignore[arg-type]
+        table = draw_report(tx, name, ReportWanted(span, basis=basis))  # type: ignore[arg-type]
         return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
     return world.core.whole.read(drawn, snapshot=True)
@@ -102,6 +102,8 @@ def test_the_command_writes_csv_and_workbooks(
     assert run(main, ["report", "refunds", *period, "--output", str(file)]).exit_code == 0
     (_, row) = load_workbook(file).active.iter_rows(values_only=True)
     assert row[8:] == (2, "CNY")
+    assert run(main, ["report", "fees", *period]).output.startswith("day,provider_account,")
+    assert "no provider account 'nobody'" in run(main, ["report", "fees", *period, "--account", "nobody"]).output
     assert run(main, ["report", "sales", "--from", "2026-02-30", "--to", "2026-03-01"]).exit_code == 2
     assert run(main, ["report", "sales", "--from", "2026-02-02", "--to", "2026-02-01"]).exit_code == 2
     assert run(main, ["report", "sales", *period, "--format", "xlsx"]).exit_code == 2

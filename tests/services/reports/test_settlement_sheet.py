@@ -7,14 +7,14 @@ from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.domain.accounting_time import Basis, Span
+from app.domain.accounting_time import Span
 from app.domain.bill_figures import BillDay
 from app.domain.bill_lines import LineKind
 from app.domain.limits import LedgerRules
 from app.domain.report_tables import Amount
 from app.services.base.context import Rules
 from app.services.finance.bill_sums import figures
-from app.services.reports.catalogue import draw_report
+from app.services.reports.catalogue import ReportWanted, draw_report
 from tests.support.settling_house import DAY, SECOND_DAY, alien_line, line_of, settling_house
 from tests.support.world import World
 
@@ -38,7 +38,7 @@ def test_each_day_settles_with_its_differences_and_its_boundary(world: World) ->
     house.compare(days=2)
 
     def rows(tx: Any) -> list[dict[str, Any]]:
-        table = draw_report(tx, "settlement", Span(SECOND_DAY, SECOND_DAY + 3 * DAY), Basis.EFFECTIVE)
+        table = draw_report(tx, "settlement", ReportWanted(Span(SECOND_DAY, SECOND_DAY + 3 * DAY)))
         return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
     first, second = world.core.whole.read(rows, snapshot=True)
@@ -59,7 +59,7 @@ def test_the_rule_of_the_account_says_whose_a_line_is(world: World) -> None:
     house.bring("2026-01-02", [alien_line("T-shop", "shop-77", minor=900)])
 
     def told(tx: Any) -> list[tuple[int, int]]:
-        table = draw_report(tx, "settlement", Span(SECOND_DAY, SECOND_DAY + DAY), Basis.EFFECTIVE)
+        table = draw_report(tx, "settlement", ReportWanted(Span(SECOND_DAY, SECOND_DAY + DAY)))
         rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
         return [(row["bill_payments"].minor, row["others"].minor) for row in rows]
 
@@ -85,7 +85,7 @@ def test_a_row_counts_once_in_the_sheet_and_in_the_books_however_many_bills_tell
     assert house.types()["duplicate"] == 1
 
     def told(tx: Any) -> dict[str, int]:
-        table = draw_report(tx, "settlement", Span(SECOND_DAY, SECOND_DAY + DAY), Basis.EFFECTIVE)
+        table = draw_report(tx, "settlement", ReportWanted(Span(SECOND_DAY, SECOND_DAY + DAY)))
         [row] = (dict(zip(table.columns, row, strict=True)) for row in table.rows)
         return {name: cell.minor for name, cell in row.items() if isinstance(cell, Amount)}
 

@@ -15,8 +15,10 @@ from ...types import UNSET, Response, Unset
 def _get_kwargs(
     *,
     report: ReadReportFileReport,
-    since: str,
-    until: str,
+    since: str | Unset = UNSET,
+    until: str | Unset = UNSET,
+    at: str | Unset = UNSET,
+    account: str | Unset = UNSET,
     by: Basis | Unset = UNSET,
     format_: ReportFormat | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
@@ -33,6 +35,10 @@ def _get_kwargs(
     params["since"] = since
 
     params["until"] = until
+
+    params["at"] = at
+
+    params["account"] = account
 
     json_by: str | Unset = UNSET
     if not isinstance(by, Unset):
@@ -126,24 +132,30 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     report: ReadReportFileReport,
-    since: str,
-    until: str,
+    since: str | Unset = UNSET,
+    until: str | Unset = UNSET,
+    at: str | Unset = UNSET,
+    account: str | Unset = UNSET,
     by: Basis | Unset = UNSET,
     format_: ReportFormat | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | str]:
-    """A report of at most 93 days as a CSV file or an XLSX workbook. Money is decimal, with its currency
-    beside it
+    """A report as a CSV file or an XLSX workbook; a period has at most 93 days. Money is decimal, with its
+    currency
 
-     A report of at most 93 days as a CSV file or an XLSX workbook. Money is decimal, with its currency
+     A report as a CSV file or an XLSX workbook; a period has at most 93 days. Money is decimal, with its
+    currency
+
     beside it.
 
     Needs the scope `report`.
 
     Args:
         report (ReadReportFileReport):
-        since (str):
-        until (str):
+        since (str | Unset):
+        until (str | Unset):
+        at (str | Unset):
+        account (str | Unset):
         by (Basis | Unset): By which time a report counts transfers.
         format_ (ReportFormat | Unset):
         x_request_id (str | Unset):
@@ -160,6 +172,8 @@ def sync_detailed(
         report=report,
         since=since,
         until=until,
+        at=at,
+        account=account,
         by=by,
         format_=format_,
         x_request_id=x_request_id,
@@ -176,24 +190,30 @@ def sync(
     *,
     client: AuthenticatedClient,
     report: ReadReportFileReport,
-    since: str,
-    until: str,
+    since: str | Unset = UNSET,
+    until: str | Unset = UNSET,
+    at: str | Unset = UNSET,
+    account: str | Unset = UNSET,
     by: Basis | Unset = UNSET,
     format_: ReportFormat | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Problem | str | None:
-    """A report of at most 93 days as a CSV file or an XLSX workbook. Money is decimal, with its currency
-    beside it
+    """A report as a CSV file or an XLSX workbook; a period has at most 93 days. Money is decimal, with its
+    currency
 
-     A report of at most 93 days as a CSV file or an XLSX workbook. Money is decimal, with its currency
+     A report as a CSV file or an XLSX workbook; a period has at most 93 days. Money is decimal, with its
+    currency
+
     beside it.
 
     Needs the scope `report`.
 
     Args:
         report (ReadReportFileReport):
-        since (str):
-        until (str):
+        since (str | Unset):
+        until (str | Unset):
+        at (str | Unset):
+        account (str | Unset):
         by (Basis | Unset): By which time a report counts transfers.
         format_ (ReportFormat | Unset):
         x_request_id (str | Unset):
@@ -211,6 +231,8 @@ def sync(
         report=report,
         since=since,
         until=until,
+        at=at,
+        account=account,
         by=by,
         format_=format_,
         x_request_id=x_request_id,
@@ -221,24 +243,30 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     report: ReadReportFileReport,
-    since: str,
-    until: str,
+    since: str | Unset = UNSET,
+    until: str | Unset = UNSET,
+    at: str | Unset = UNSET,
+    account: str | Unset = UNSET,
     by: Basis | Unset = UNSET,
     format_: ReportFormat | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[Problem | str]:
-    """A report of at most 93 days as a CSV file or an XLSX workbook. Money is decimal, with its currency
-    beside it
+    """A report as a CSV file or an XLSX workbook; a period has at most 93 days. Money is decimal, with its
+    currency
 
-     A report of at most 93 days as a CSV file or an XLSX workbook. Money is decimal, with its currency
+     A report as a CSV file or an XLSX workbook; a period has at most 93 days. Money is decimal, with its
+    currency
+
     beside it.
 
     Needs the scope `report`.
 
     Args:
         report (ReadReportFileReport):
-        since (str):
-        until (str):
+        since (str | Unset):
+        until (str | Unset):
+        at (str | Unset):
+        account (str | Unset):
         by (Basis | Unset): By which time a report counts transfers.
         format_ (ReportFormat | Unset):
         x_request_id (str | Unset):
@@ -255,6 +283,8 @@ async def asyncio_detailed(
         report=report,
         since=since,
         until=until,
+        at=at,
+        account=account,
         by=by,
         format_=format_,
         x_request_id=x_request_id,
@@ -269,24 +299,30 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     report: ReadReportFileReport,
-    since: str,
-    until: str,
+    since: str | Unset = UNSET,
+    until: str | Unset = UNSET,
+    at: str | Unset = UNSET,
+    account: str | Unset = UNSET,
     by: Basis | Unset = UNSET,
     format_: ReportFormat | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Problem | str | None:
-    """A report of at most 93 days as a CSV file or an XLSX workbook. Money is decimal, with its currency
-    beside it
+    """A report as a CSV file or an XLSX workbook; a period has at most 93 days. Money is decimal, with its
+    currency
 
-     A report of at most 93 days as a CSV file or an XLSX workbook. Money is decimal, with its currency
+     A report as a CSV file or an XLSX workbook; a period has at most 93 days. Money is decimal, with its
+    currency
+
     beside it.
 
     Needs the scope `report`.
 
     Args:
         report (ReadReportFileReport):
-        since (str):
-        until (str):
+        since (str | Unset):
+        until (str | Unset):
+        at (str | Unset):
+        account (str | Unset):
         by (Basis | Unset): By which time a report counts transfers.
         format_ (ReportFormat | Unset):
         x_request_id (str | Unset):
@@ -305,6 +341,8 @@ async def asyncio(
             report=report,
             since=since,
             until=until,
+            at=at,
+            account=account,
             by=by,
             format_=format_,
             x_request_id=x_request_id,
