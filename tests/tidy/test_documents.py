@@ -195,6 +195,12 @@ def test_what_the_page_of_operators_starts_is_in_the_installed_package() -> None
     assert {name for name in data if not any(fnmatch(name, pattern) for pattern in patterns)} == set()
 
 
+def test_the_changelog_names_the_newest_schema() -> None:
+    newest = max(path.name[:4] for path in (ROOT / "migrations" / "versions").glob("0*.py"))
+    heading = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("\n## ")[1]
+    assert f" to {newest}: run `tillbook migrate`" in heading
+
+
 @pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md", "docs/architecture.md"])
 def test_each_room_of_the_services_is_on_the_map(page: str) -> None:
     rooms = {path.parent.name for path in (ROOT / "app" / "services").glob("*/__init__.py")}
