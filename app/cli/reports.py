@@ -23,7 +23,7 @@ from app.cli.report_files import (
 )
 from app.domain.accounting_time import Basis
 from app.domain.report_tables import Amount, Cell, ReportTable
-from app.domain.trial_balance import TrialBalance, TrialBalanceLine, as_json, numbers_for_people
+from app.domain.trial_balance import TrialBalance, TrialBalanceLine, TrialSheet, as_json, numbers_for_people
 from app.services.ledger import checkpoints
 from app.services.reports.balances import balance_table, balances_for
 from app.services.reports.catalogue import ReportWanted, draw_report
@@ -130,7 +130,7 @@ def as_table(found: TrialBalance, zone: tzinfo) -> Iterator[str]:
     for sheet in found.sheets:
         rows = [
             ("account", "debits", "credits", "balance", ""),
-            *((_name(line), *numbers_for_people(line, sheet), _trouble(line)) for line in sheet.lines),
+            *((_name(line), *numbers_for_people(line, sheet), _trouble(line, sheet)) for line in sheet.lines),
             ("total", *numbers_for_people(sheet, sheet), "" if sheet.balanced else "  NOT BALANCED"),
         ]
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
@@ -145,5 +145,8 @@ def _name(line: TrialBalanceLine) -> str:
     return f"users: {line.code}" if line.of_users else line.code
 
 
-def _trouble(line: TrialBalanceLine) -> str:
-    return f"  differs from its legs by {line.difference}" if line.difference else ""
+def _trouble(line: TrialBalanceLine, sheet: TrialSheet) -> str:
+    if not line.difference:
+        return ""
+    by = Amount(line.difference, sheet.asset).decimal() if sheet.is_money else line.difference
+    return f"  differs from its legs by {by}"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
 
-from app.domain.money import exponent
+from app.domain.chart import chart_account
+from app.domain.money import exponent, is_currency_code
 
 
 class Amount(NamedTuple):
@@ -27,6 +28,13 @@ class Amount(NamedTuple):
         """With its currency: `6.00 CNY`. So is money in every line for people; names with `_minor` are in minor
         units."""
         return f"{self.decimal()} {self.currency}"
+
+
+def asset_written(amount: int, asset: str, *accounts: str) -> str:
+    """So much of an asset on accounts of these codes, for people: money of the chart as `6.00 CNY`, coins as
+    `60 coin`."""
+    is_money = is_currency_code(asset) and all(map(chart_account, accounts))
+    return Amount(amount, asset).written() if is_money else f"{amount} {asset}"
 
 
 Cell = str | int | Amount | date | datetime | None

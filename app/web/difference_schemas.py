@@ -8,6 +8,8 @@ from pydantic import Field
 
 from app.domain.bill_lines import BillSide
 from app.domain.differences import DifferenceType
+from app.services.differences.difference_rows import LONGEST_WORKER_NAME
+from app.services.differences.repairs import Repair
 from app.web.fields import AccountField, At, Number, Reason, ShownAccount, ShownCurrency
 from app.web.schemas import In, ListQuery, NextCursor, Out, TimedListQuery
 
@@ -99,7 +101,7 @@ class DifferenceChangeOut(Out):
 class DifferenceWithHistoryOut(DifferenceOut):
     history: list[DifferenceChangeOut] = Field(description="What happened to it, oldest first.")
     repairs: list[Literal["ask", "apply", "refund", "reread"]] = Field(
-        description="What `tillbook differences repair` can do about it, the usual way first.", examples=[["ask"]]
+        description="What `repair` can do about it, the usual way first.", examples=[["ask"]]
     )
     perhaps_the_other_side: list[Number] = Field(
         description="Open differences of the other side, of the same sum and near in time: `match` would take them.",
@@ -109,6 +111,43 @@ class DifferenceWithHistoryOut(DifferenceOut):
 
 class DifferenceReasonIn(In):
     reason: Reason
+
+
+class RepairQuery(In):
+    by: Repair | None = Field(default=None, description="By what; the usual way, if not given.", examples=["ask"])
+
+
+class RepairPlanOut(Out):
+    by: Repair = Field(description="By what.", examples=["ask"])
+    would: str = Field(
+        description="What would be done, for people.", examples=["ask sandbox about payment 252286601203298479"]
+    )
+
+
+class RepairIn(In):
+    by: Repair | None = Field(default=None, description="By what; the usual way, if not given.", examples=["ask"])
+    reason: Reason
+
+
+class TakeIn(In):
+    owner: Annotated[str, Field(min_length=1, max_length=LONGEST_WORKER_NAME)] | None = Field(
+        default=None, description="Who works on it; you, if not given.", examples=["mei"]
+    )
+
+
+class NoteIn(In):
+    note: Reason
+
+
+class WriteOffEntryOut(Out):
+    amount_minor: int = Field(description="Minor units.", examples=[150])
+    currency: ShownCurrency
+    debit: str = Field(description="Code of the account.", examples=["writeoff"])
+    credit: str = Field(description="Code of the account.", examples=["clearing:sandbox"])
+
+
+class WriteOffOut(DifferenceOut):
+    entries: list[WriteOffEntryOut] = Field(description="What is, or would be, booked: nothing where no money differs.")
 
 
 class MatchIn(In):

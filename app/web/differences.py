@@ -8,9 +8,11 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from app.domain import list_tables, representations
+from app.domain.settling import TooMuchLeftOver
+from app.models.base import AnyRow
 from app.services.base.list_pages import TimeSpan
 from app.services.bills import readings
-from app.services.differences import difference_rows, pairs, repairs
+from app.services.differences import difference_rows, pairs, repairs, write_offs
 from app.services.differences.difference_lists import DifferenceFilter, list_differences
 from app.web import difference_schemas as shapes
 from app.web.access import needs, person
@@ -50,7 +52,7 @@ def list_all_differences(query: shapes.DifferencesQuery) -> Any:
 @blueprint.output(shapes.DifferenceWithHistoryOut)
 def show_difference(number: str) -> Any:
     """One difference with its history, what can be done about it, and what may be its other side."""
-    row = core().home.read(partial(difference_rows.find_difference, number=number_in(number)))
+    row = _difference(number_in(number))
     changes = core().home.read(partial(difference_rows.changes_of, row=row))
     others = core().home.read(partial(pairs.proposed_others, row=row))
     history = [{"at": each.at, "actor": each.actor, "what": each.what, "detail": each.detail} for each in changes]
@@ -61,6 +63,86 @@ def show_difference(number: str) -> Any:
         "repairs": list(repairs.offered_for(row)),
         **proposed,
     }
+
+
+@blueprint.get("/differences/<number>/repair")
+@needs("report")
+@blueprint.input(shapes.RepairQuery, location="query", arg_name="query")
+@blueprint.output(shapes.RepairPlanOut)
+def show_repair(number: str, query: shapes.RepairQuery) -> Any:
+    """What a repair would do about a difference; nothing is done."""
+    plan = repairs.plan_repair(core(), number_in(number), query.by)
+    return {"by": plan.repair, "would": plan.sentence}
+
+
+@blueprint.post("/differences/<number>/repair")
+@needs("books")
+@blueprint.input(shapes.RepairIn, arg_name="body")
+@blueprint.output(shapes.DifferenceOut)
+def repair_difference(number: str, body: shapes.RepairIn) -> Any:
+    """Repair a difference along the normal road: ask the provider, apply the row of the bill, refund, or fetch the bill
+    again. Its moment is compared once more afterwards: that alone ends it (`gone`). A repeat does nothing twice."""
+    actor = person()
+    plan = repairs.plan_repair(core(), number_in(number), body.by)
+    try:
+        repairs.carry_out(core(), plan, actor=actor, reason=body.reason)
+    except TooMuchLeftOver as error:
+        raise difference_rows.NotDone(str(error)) from None
+    return representations.difference_data(_difference(plan.row.id))
+
+
+@blueprint.post("/differences/<number>/take")
+@needs("books")
+@blueprint.input(shapes.TakeIn, arg_name="body")
+@blueprint.output(shapes.DifferenceOut)
+def assign_difference(number: str, body: shapes.TakeIn) -> Any:
+    """Say who works on it."""
+    row = difference_rows.take_difference(core(), number_in(number), actor=person(), owner=body.owner)
+    return representations.difference_data(row)
+
+
+@blueprint.post("/differences/<number>/note")
+@needs("books")
+@blueprint.input(shapes.NoteIn, arg_name="body")
+@blueprint.output(shapes.DifferenceOut)
+def annotate_difference(number: str, body: shapes.NoteIn) -> Any:
+    """Write a note beside it."""
+    row = difference_rows.note_difference(core(), number_in(number), body.note, actor=person())
+    return representations.difference_data(row)
+
+
+@blueprint.post("/differences/<number>/write-off")
+@needs("books")
+@blueprint.input(shapes.DifferenceReasonIn, arg_name="body")
+@blueprint.output(shapes.WriteOffOut)
+def add_write_off(number: str, body: shapes.DifferenceReasonIn) -> Any:
+    """Propose to write it off, and see what that would book. Another person confirms it."""
+    return _written_off(write_offs.propose_write_off(core(), number_in(number), body.reason, actor=person()))
+
+
+@blueprint.post("/differences/<number>/write-off/confirm")
+@needs("books")
+@blueprint.output(shapes.WriteOffOut)
+def accept_write_off(number: str) -> Any:
+    """Write it off, as another person than the one who proposed it: now it is booked."""
+    return _written_off(write_offs.confirm_write_off(core(), number_in(number), actor=person()))
+
+
+def _written_off(row: AnyRow) -> dict[str, Any]:
+    entries = core().home.read(partial(write_offs.write_off_entries, row=row))
+    shown = [
+        {
+            "amount_minor": entry.total,
+            "currency": entry.currency,
+            **{"debit" if line.debit else "credit": line.account for line in entry.lines},
+        }
+        for entry in entries
+    ]
+    return {**representations.difference_data(row), "entries": shown}
+
+
+def _difference(number: int) -> AnyRow:
+    return core().home.read(partial(difference_rows.find_difference, number=number))
 
 
 @blueprint.post("/differences/<number>/match")

@@ -9,6 +9,7 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from app.domain.journal import JournalEntry, JournalLine
+from app.domain.report_tables import Amount
 from app.models.base import AnyRow
 from app.services.finance import closings, journal
 from app.services.finance.journal import EntryRequest
@@ -142,10 +143,11 @@ def closing_data(row: AnyRow) -> dict[str, Any]:
 
 
 def _in_table(row: AnyRow) -> dict[str, Any]:
-    """With its lines in one cell: `suspense 600 Dr; bank:shop 600 Cr`."""
+    """With its lines in one cell: `suspense 6.00 Dr; bank:shop 6.00 Cr`."""
     data = entry_data(row)
     written = [
-        f"{line['account']} {line['debit_minor'] or line['credit_minor']} {'Dr' if line['debit_minor'] else 'Cr'}"
+        f"{line['account']} {Amount(line['debit_minor'] or line['credit_minor'], row.currency).decimal()}"
+        f" {'Dr' if line['debit_minor'] else 'Cr'}"
         for line in data["lines"]
     ]
     return {**data, "lines": "; ".join(written)}

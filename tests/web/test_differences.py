@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.settling_house import alien_line, settling_house
+from tests.support.facts import paid_fact
+from tests.support.settling_house import NOON, alien_line, line_of, settling_house
 from tests.support.web_client import ApiClient
 from tests.support.world import World
 
@@ -61,3 +62,51 @@ def test_a_named_person_matches_two_differences_ends_one_and_takes_it_back(world
     assert backend.post(f"/v1/differences/{alien}/resolve", {"reason": "again"}).status_code == 409
     assert backend.post(f"/v1/differences/{theirs}/reopen", {"reason": "wrong one"}).get_json()["state"] == "open"
     assert backend.get(f"/v1/differences/{ours}").get_json()["state"] == "open"
+
+
+def test_a_named_person_sees_a_repair_takes_it_and_carries_it_out(world: World, backend: ApiClient) -> None:
+    house = settling_house(world)
+    fact = paid_fact(world, house.ordered("alice"), at=NOON)
+    house.bring("2026-01-02", [line_of(fact)])
+    house.compare()
+    [lost] = backend.get("/v1/differences").get_json()["differences"]
+    path = f"/v1/differences/{lost['number']}"
+    assert lost["type"] == "status"
+    plan = backend.get(f"{path}/repair", by="apply").get_json()
+    assert (plan["by"], plan["would"].startswith("apply that paid 6.00 CNY is told of ")) == ("apply", True)
+    assert backend.get(f"{path}/repair").get_json()["by"] == "ask"
+    refused = backend.get(f"{path}/repair", by="refund")
+    assert (refused.status_code, refused.get_json()["code"]) == (409, "difference_refused")
+    body = {"by": "apply", "reason": "the notice was lost"}
+    assert backend.post(f"{path}/repair", body).get_json()["code"] == "actor_missing"
+    assert world.coins() == 0, "nothing was done so far"
+    backend.headers["Tillbook-Actor"] = "mei"
+    assert backend.post(f"{path}/take", {}).get_json()["owner"].endswith("/mei")
+    assert backend.post(f"{path}/take", {"owner": "li"}).get_json()["owner"] == "li"
+    assert backend.post(f"{path}/note", {"note": "asked the provider"}).get_json()["note"] == "asked the provider"
+    assert backend.post(f"{path}/repair", body).get_json()["state"] == "gone"
+    assert world.coins() > 0
+    again = backend.post(f"{path}/repair", body)
+    assert (again.status_code, again.get_json()["code"]) == (409, "difference_refused")
+    history = [each["what"] for each in backend.get(path).get_json()["history"]]
+    assert history == ["opened", "taken", "taken", "noted", "repair_apply", "gone"]
+    world.assert_balanced()
+
+
+def test_two_named_persons_write_a_difference_off(world: World, backend: ApiClient) -> None:
+    house = settling_house(world)
+    house.bring("2026-01-02", [line_of(house.paid("alice"), amount_minor=450)])
+    house.compare()
+    [row] = backend.get("/v1/differences").get_json()["differences"]
+    path = f"/v1/differences/{row['number']}/write-off"
+    backend.headers["Tillbook-Actor"] = "mei"
+    proposed = backend.post(path, {"reason": "too small"}).get_json()
+    entry = {"amount_minor": 150, "currency": "CNY", "debit": "writeoff", "credit": "clearing:sandbox"}
+    assert (proposed["state"], proposed["entries"]) == ("in_work", [entry])
+    assert world.money("writeoff") == 0
+    refused = backend.post(f"{path}/confirm", {})
+    assert (refused.status_code, refused.get_json()["code"]) == (409, "difference_refused")
+    backend.headers["Tillbook-Actor"] = "li"
+    assert backend.post(f"{path}/confirm", {}).get_json()["state"] == "written_off"
+    assert world.money("writeoff") == -150
+    world.assert_balanced()

@@ -62,7 +62,7 @@ def test_one_person_proposes_an_entry_and_another_one_posts_it(
     listed = backend.get("/v1/journal-entries", status="posted").get_json()["entries"]
     assert [each["number"] for each in listed] == [entry["number"]]
     table = backend.get("/v1/journal-entries", format="csv").get_data(as_text=True).splitlines()
-    assert "suspense 600 Dr; bank:sandbox 600 Cr" in table[2]
+    assert "suspense 6.00 Dr; bank:sandbox 6.00 Cr" in table[2]
     assert world.money("suspense") == -600
     world.assert_balanced()
 

@@ -30,6 +30,7 @@ from app.models.ledger import ACCOUNTS, MARKS, TRANSFERS
 from app.models.orders import FACTS, Order, Payment
 from app.models.refunds import Refund
 from app.models.slot_guard import sweep
+from app.services.audit import naming
 from app.services.audit.ledger_rows import snapshot
 from app.services.audit.orders import Finding
 from app.services.base.transaction import Sessions, Transaction, read
@@ -165,8 +166,7 @@ _SEE: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def _money(row: Mapping[str, Any]) -> str:
-    minor = row.get("amount_minor")
-    return "" if minor is None else f", {minor} {row.get('currency')}"
+    return naming.money(row.get("amount_minor"), row.get("currency"))
 
 
 def _user(row: Mapping[str, Any]) -> str:

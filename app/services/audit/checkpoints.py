@@ -13,6 +13,7 @@ from functools import partial
 
 from sqlalchemy import and_, func, select
 
+from app.domain.report_tables import asset_written
 from app.domain.trial_balance import BalanceHeading, Sums, Totals, added
 from app.models.checkpoints import CHECKPOINTS
 from app.models.ledger import ACCOUNTS, TRANSFERS
@@ -101,9 +102,13 @@ def _difference(stored: Totals, due: Totals) -> str:
         if stored.get(heading) != due.get(heading):
             whose = "users'" if heading.of_users else "the house's"
             about = f"{whose} {heading.code} in {heading.asset} {heading.environment}"
-            return f"{about}: {_shown(stored.get(heading))}, must be {_shown(due.get(heading))}"
+            return f"{about}: {_shown(stored.get(heading), heading)}, must be {_shown(due.get(heading), heading)}"
     return ""
 
 
-def _shown(sums: Sums | None) -> str:
-    return "no row" if sums is None else f"{sums.debits} out and {sums.credits} in"
+def _shown(sums: Sums | None, heading: BalanceHeading) -> str:
+    if sums is None:
+        return "no row"
+    written = (asset_written(total, heading.asset, heading.code) for total in (sums.debits, sums.credits))
+    went_out, came_in = (text.removesuffix(f" {heading.asset}") for text in written)
+    return f"{went_out} out and {came_in} in"

@@ -17,6 +17,7 @@ from app.domain.bill_figures import USUAL_RULE, BillDay, BillRule
 from app.domain.chart import HOUSE_SLOT
 from app.domain.journal import JOURNAL_ENTRY, EntryStatus, transfers_of_entry
 from app.domain.ledger import ENVIRONMENTS
+from app.domain.report_tables import Amount
 from app.models.base import AnyRow
 from app.models.bills import BILL_READINGS
 from app.models.finance import CLOSINGS, JOURNAL_ENTRIES
@@ -95,8 +96,9 @@ def _day(tx: Transaction, day: BillDay) -> list[Finding]:
         minor, _ = booked.get((kind, currency), (0, 0))
         wanted = due.get((kind, currency), 0)
         if minor != wanted:
+            is_booked, is_told = (Amount(each, currency).written() for each in (minor, wanted))
             remedy = f"after the cause is found, `tillbook book-bills {day.provider_account} {day.day} {day.day}`"
-            detail = f"{day.provider_account} {day.day}: {kind} is {minor} {currency}, by the bills {wanted}; {remedy}"
+            detail = f"{day.provider_account} {day.day}: {kind} is {is_booked}, by the bills {is_told}; {remedy}"
             findings.append(Finding("bill_booking", detail))
     return [*findings, *_times(tx, day)]
 

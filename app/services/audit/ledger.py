@@ -23,6 +23,7 @@ from app.domain.proof.book import BookProof
 from app.domain.proof.counters import Counted, Today
 from app.domain.proof.events import MarksProof, StoredMark, SubjectProof
 from app.domain.proof.rows import UNREADABLE, LedgerFinding, Report, Reversed, StoredAccount, StoredLot, StoredPosting
+from app.domain.report_tables import asset_written
 from app.models.base import AnyRow
 from app.services.audit.ledger_rows import HOW_MANY, SlotReader, slots_to_prove, snapshot
 from app.services.base.transaction import Sessions, Transaction
@@ -211,7 +212,8 @@ class _SlotAudit:
     def _check_sums(self) -> None:
         for (asset, environment), total in sorted(self._sums.items()):
             if total:
-                self.found("accounts", f"{asset} {environment}", f"the slot does not sum to zero but to {total}")
+                comes_to = asset_written(total, asset)
+                self.found("accounts", f"{asset} {environment}", f"the slot does not sum to zero but to {comes_to}")
 
     def _stray_mark(self, mark: StoredMark) -> None:
         self.found("marks", f"{mark.account}/{mark.number}", "it belongs to no account")

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import or_, select
 
 from app.domain.proof.rows import LedgerFinding
+from app.domain.report_tables import Amount, asset_written
 from app.models.base import AnyRow
 from app.models.ledger import ACCOUNTS, HOLDS, TRANSFERS
 from app.models.refunds import FREEZES
@@ -19,8 +20,15 @@ _BY_ACCOUNT = ("accounts", "lots", "lot_uses", "marks")
 """Tables whose rows the proof of the ledger names by their account first."""
 
 
-def money(minor: int | None, currency: str | None) -> str:
-    return "" if minor is None else f", {minor} {currency}"
+def sum_told(minor: Any, currency: Any) -> str:
+    """As `6.00 CNY`; what somebody changed into no amount, as it stands there."""
+    is_amount = type(minor) is int and isinstance(currency, str)
+    return Amount(minor, currency).written() if is_amount else f"{minor} {currency}"
+
+
+def money(minor: Any, currency: Any) -> str:
+    """After other words: `, 6.00 CNY`."""
+    return "" if minor is None else f", {sum_told(minor, currency)}"
 
 
 def of_order(row: AnyRow) -> str:
@@ -81,7 +89,8 @@ def _of_transfer(tx: Transaction, slot: int, number: uuid.UUID) -> str:
     accounts = tx.execute(_account().where(_a.slot == slot, legs)).all()
     users = "".join(f", user {account.user_id}" for account in accounts if account.user_id)
     asset = accounts[0].asset if accounts else "?"
-    return f" ({row.kind} of {row.amount} {asset}{users}; see `tillbook find {number}`)"
+    moved = asset_written(row.amount, asset, *(account.code for account in accounts))
+    return f" ({row.kind} of {moved}{users}; see `tillbook find {number}`)"
 
 
 def _account() -> Any:

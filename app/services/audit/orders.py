@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
+from typing import NamedTuple
 
 from sqlalchemy import func, or_, select, tuple_
 from sqlalchemy.orm import aliased
@@ -17,6 +18,7 @@ from app.domain.accounting_time import effective_before
 from app.domain.deciding import Booking
 from app.domain.facts import Kind
 from app.domain.ledger import Transfer
+from app.domain.report_tables import asset_written
 from app.domain.status import OPEN_PAYMENT, UNPAID_END, OrderStatus, Outcome, PaymentStatus
 from app.models.base import AnyRow
 from app.models.ledger import ACCOUNTS, TRANSFERS
@@ -199,7 +201,8 @@ def _order_status(order: AnyRow, facts: Sequence[AnyRow]) -> Iterator[Finding]:
     for fact in buying:
         told = fact.content["amount_minor"], fact.content["currency"]
         if order.amount_minor is not None and told != (order.amount_minor, order.currency):
-            yield Finding("order_amount", f"order {order.id}: {order.amount_minor} {order.currency}, paid {told}")
+            ordered = naming.sum_told(order.amount_minor, order.currency)
+            yield Finding("order_amount", f"order {order.id}: {ordered}, paid {naming.sum_told(*told)}")
 
 
 def _payment_statuses(payments: Sequence[AnyRow], facts: Sequence[AnyRow]) -> Iterator[Finding]:
@@ -264,9 +267,9 @@ def _missing(session: Transaction, slot: int, transfers: list[Transfer], whose: 
     for transfer in transfers:
         row = booked.get(transfer.id_in(slot))
         if row is None:
-            yield Finding("transfer_missing", f"{whose}: {transfer.kind} of {transfer.amount} {transfer.debit.asset}")
+            yield Finding("transfer_missing", f"{whose}: {_wanted(transfer).shown()}")
         elif _said(row) != _wanted(transfer):
-            yield Finding("transfer_differs", f"{whose}: {transfer.kind} is {_said(row)}, must be {_wanted(transfer)}")
+            yield Finding("transfer_differs", f"{whose}: {_said(row).shown()}, must be {_wanted(transfer).shown()}")
         elif row.effective_at != (due := effective_before(transfer.effective_at, row.created_at)):
             detail = f"{whose}: {transfer.kind} is effective at {row.effective_at}, must be {due}"
             yield Finding("transfer_time", detail, None if row.effective_at else row.created_at)
@@ -295,15 +298,35 @@ def _booked(session: Transaction, slot: int, ids: list[uuid.UUID]) -> dict[uuid.
     return {row.id: row for row in rows}
 
 
-def _said(row: AnyRow) -> tuple[object, ...]:
-    accounts = (row.debit_user, row.debit_code, row.credit_user, row.credit_code)
-    return (row.kind, row.amount, row.asset, row.environment, *accounts)
+class _Moved(NamedTuple):
+    kind: str
+    amount: int
+    asset: str
+    environment: str
+    debit_user: str
+    debit: str
+    credit_user: str
+    credit: str
+
+    def shown(self) -> str:
+        """As `payment of 6.00 CNY from clearing:shop to sales (live)`."""
+        accounts = (
+            f"{code} of {user}" if user else code
+            for code, user in ((self.debit, self.debit_user), (self.credit, self.credit_user))
+        )
+        moved = asset_written(self.amount, self.asset, self.debit, self.credit)
+        return f"{self.kind} of {moved} from {' to '.join(accounts)} ({self.environment})"
 
 
-def _wanted(transfer: Transfer) -> tuple[object, ...]:
+def _said(row: AnyRow) -> _Moved:
+    about = (row.kind, row.amount, row.asset, row.environment)
+    return _Moved(*about, row.debit_user, row.debit_code, row.credit_user, row.credit_code)
+
+
+def _wanted(transfer: Transfer) -> _Moved:
     debit, credit = transfer.debit, transfer.credit
-    accounts = (debit.user_id, debit.code, credit.user_id, credit.code)
-    return (transfer.kind, transfer.amount, debit.asset, debit.environment, *accounts)
+    about = (transfer.kind, transfer.amount, debit.asset, debit.environment)
+    return _Moved(*about, debit.user_id, debit.code, credit.user_id, credit.code)
 
 
 def _slots_with_more(sessions: Sessions, made: Counter[int]) -> list[int]:

@@ -18,6 +18,7 @@ from app.domain.accounting_time import effective_before
 from app.domain.chart import HOUSE_SLOT
 from app.domain.ledger import Transfer
 from app.domain.recognition import LIABILITY, RECOGNITION_KINDS, Movement, RecognitionRules
+from app.domain.report_tables import Amount, asset_written
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.recognition import FIGURES
 from app.models.slot_guard import sweep
@@ -26,7 +27,7 @@ from app.services.audit.orders import Finding, Progress
 from app.services.base.transaction import Sessions, Transaction
 from app.services.finance.contract_liability import Closings, closings_at, kept_closings
 from app.services.finance.recognition import progress, reading_at, transfers_of_figures
-from app.services.ledger.idempotency import STORED, stored
+from app.services.ledger.idempotency import STORED, Stored, stored
 
 LEGS_AT_ONCE = 2000
 """The database sends this many transfers at a time."""
@@ -62,8 +63,9 @@ def _of_account(session: Transaction, until: datetime) -> Iterator[Finding]:
             booked[row.environment, row.asset] += sign * row.amount
     for about in sorted(figures.keys() | booked.keys()):
         if figures[about] != booked[about]:
-            said = f"the figures come to {figures[about]}, the account {LIABILITY} to {booked[about]}"
-            yield Finding(_LIABILITY, f"{about[1]} {about[0]}: {said}")
+            ours, account = (Amount(sums[about], about[1]).written() for sums in (figures, booked))
+            said = f"the figures come to {ours}, the account {LIABILITY} to {account}"
+            yield Finding(_LIABILITY, f"{about[0]}: {said}")
 
 
 def _legs(side: ColumnElement[int], until: datetime) -> Select[Any]:
@@ -81,7 +83,10 @@ def _of_closings(kept: Closings, due: Closings) -> Iterator[Finding]:
         told, right = kept.get(about, (0, 0)), due.get(about, (0, 0))
         if told != right:
             name = " ".join(part or "-" for part in about)
-            said = f"the figures come to {told[0]} coins worth {told[1]}, the purchases to {right[0]} worth {right[1]}"
+            ours, due_now = (
+                f"{coins} coins worth {Amount(minor, about.currency).written()}" for coins, minor in (told, right)
+            )
+            said = f"the figures come to {ours}, the purchases to {due_now}"
             yield Finding(_LIABILITY, f"{name}: {said}")
 
 
@@ -97,9 +102,14 @@ def _of_transfers(session: Transaction, zone: tzinfo) -> Iterator[Finding]:
             is_right = found.fingerprint() == right.fingerprint(HOUSE_SLOT)
             is_right &= row.effective_at == effective_before(right.effective_at, found.at)
         if not is_right:
-            yield Finding(_LIABILITY, f"transfer {found.id}: {found.amount} {found.kind} is not what the figures say")
+            yield Finding(_LIABILITY, f"transfer {found.id}: {_of(found)} is not what the figures say")
     for number, missing in sorted(due.items()):
-        yield Finding(_LIABILITY, f"transfer {number} of {missing.amount} {missing.kind} is missing")
+        yield Finding(_LIABILITY, f"transfer {number}: {_of(missing)} is missing")
+
+
+def _of(transfer: Transfer | Stored) -> str:
+    moved = asset_written(transfer.amount, transfer.debit.asset, transfer.debit.code, transfer.credit.code)
+    return f"{transfer.kind} of {moved}"
 
 
 def _due(session: Transaction, zone: tzinfo) -> list[Transfer]:

@@ -14,7 +14,7 @@ from app.domain.facts import Kind
 from app.domain.refunding import COIN_KINDS, MONEY_KINDS, Origin, RefundStatus, RefundTold, status_told
 from app.models.base import AnyRow
 from app.models.ledger import TRANSFERS
-from app.services.audit import fulfilments
+from app.services.audit import fulfilments, naming
 from app.services.base.transaction import Transaction
 from app.services.ledger import hold_rows
 from app.services.ledger.clawback import Booked
@@ -55,7 +55,10 @@ def check_captured(
         made[captured.slot] += _times(booked)
         yield from _times_of_money(session, captured, money, booked)
         if settlement.returned(booked) != money.target:
-            yield "refund_money", f"fact {paid.id}: {settlement.returned(booked)} went back, must be {money.target}"
+            back, due = (
+                naming.sum_told(minor, captured.currency) for minor in (settlement.returned(booked), money.target)
+            )
+            yield "refund_money", f"fact {paid.id}: {back} went back, must be {due}"
     for claim in claims:
         booked = known[claim.grant]
         made[captured.slot] += _times(booked)
@@ -117,4 +120,5 @@ def _check_sum(captured: CapturedPayment, refunds: list[AnyRow]) -> Iterator[Ref
     counted = (RefundStatus.DECLINED, RefundStatus.UNDONE)
     asked = sum(row.amount_minor for row in refunds if row.origin != Origin.PROVIDER and row.status not in counted)
     if captured.paid_minor is not None and asked > captured.paid_minor:
-        yield "refund_exceeds_payment", f"fact {captured.paid.id}: {asked} of {captured.paid_minor}"
+        asked_for, paid = (naming.sum_told(minor, captured.currency) for minor in (asked, captured.paid_minor))
+        yield "refund_exceeds_payment", f"fact {captured.paid.id}: {asked_for} of {paid}"

@@ -75,7 +75,7 @@ def _lines_that_count(tx: Transaction, day: BillDay) -> list[_Lines]:
     if not _has_funds(tx, day.provider_account):
         return [_ALL_TRADES]
     of_funds = _Lines(BillSide.FUNDS)
-    return [of_funds] if _is_covered(tx, day) else [of_funds, _Lines(BillSide.TRADES, (~_told_by_funds(day),))]
+    return [of_funds] if is_covered(tx, day) else [of_funds, _Lines(BillSide.TRADES, (~_told_by_funds(day),))]
 
 
 def _sums(tx: Transaction, day: BillDay, lines: _Lines) -> list[LineSums]:
@@ -183,7 +183,7 @@ def _days(tx: Transaction, lines: ColumnElement[bool], zone: tzinfo) -> Iterator
         at = tx.scalar(select(func.min(_L.at)).where(lines, _L.at >= end_of_day(day, zone)))
 
 
-def _is_covered(tx: Transaction, day: BillDay) -> bool:
+def is_covered(tx: Transaction, day: BillDay) -> bool:
     """Whether a bill of the balance into which payers pay covers the whole day. One of another balance says nothing
     about the fees of payments."""
     main = day.rule.main_feed

@@ -7,7 +7,7 @@ next: they are on their way. What is left must be zero.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from heapq import merge
@@ -29,6 +29,7 @@ from app.models.slot_guard import sweep
 from app.services.base.transaction import Transaction
 from app.services.bills.counted_lines import THAT_COUNTS, LinesOf, counted_lines, payment_number
 from app.services.bills.done_refunds import REFUNDS_AT_A_TIME, decided_lines, refunds_done
+from app.services.finance.bill_sums import is_covered
 from app.services.ledger.trial_balance import trial_balance
 
 _L, _R, _T, _A = BILL_LINES.c, BILL_READINGS.c, TRANSFERS.c, ACCOUNTS.c
@@ -62,7 +63,7 @@ def clearing_at_end_of(tx: Transaction, day: BillDay, *, now: datetime, lag: tim
     than a trade the account bill may tell of it."""
     found = totals_of(trial_balance(tx, now=now, at=day.effective_at, closed=()))
     held = {heading.asset: -sums.balance for heading, sums in found.items() if heading == _heading(day, heading.asset)}
-    closing = _closing_balances(tx, day)
+    closing = _closing_balances(tx, day, held.keys())
     currencies = sorted(held.keys() | closing.keys())
     return [
         ClearingDay(currency, closing.get(currency), held.get(currency, 0), _Way(tx, day, currency, lag).minor())
@@ -74,10 +75,10 @@ def _heading(day: BillDay, asset: str) -> BalanceHeading:
     return BalanceHeading(asset, day.environment, False, day.clearing)
 
 
-def _closing_balances(tx: Transaction, day: BillDay) -> dict[str, int]:
+def _closing_balances(tx: Transaction, day: BillDay, in_books: Collection[str]) -> dict[str, int]:
     """The balance after the last row of the day, or of the last day before that had one, that says a balance. Where the
     provider keeps several balances, each with a feed of bills, their sum: one of them that rests counts for as long as
-    another one moves."""
+    another one moves, and all of them where a bill covers the day and has no row: nothing moved."""
     before = (_L.at < day.end, _L.at >= day.start - POOL, _L.balance_minor.is_not(None))
     told = counted_lines(tx, LinesOf(day.provider_account, BillSide.FUNDS), *before)
     of_one = (told.c.feed, told.c.currency)
@@ -86,10 +87,15 @@ def _closing_balances(tx: Transaction, day: BillDay) -> dict[str, int]:
     rows = tx.execute(select(wanted).where(wanted.c.last_place == 1)).all()
     held = {(row.feed, row.currency): int(row.balance_minor) for row in rows}
     currencies, feeds = {currency for _, currency in held}, _fund_feeds(tx, day)
+    if feeds and is_covered(tx, day):
+        currencies.update(in_books)
     for name in product(feeds, currencies):
-        if name not in held:
-            held[name] = _resting_balance(tx, day, *name)
-    return {currency: sum(held[feed, currency] for feed in feeds) for currency in currencies}
+        if name not in held and (resting := _resting_balance(tx, day, *name)) is not None:
+            held[name] = resting
+    sums = Counter[str]()
+    for (_, currency), minor in held.items():
+        sums[currency] += minor
+    return dict(sums)
 
 
 def _fund_feeds(tx: Transaction, day: BillDay) -> list[str]:
@@ -97,12 +103,13 @@ def _fund_feeds(tx: Transaction, day: BillDay) -> list[str]:
     return list(tx.scalars(select(_R.feed).where(*of_account).distinct()))
 
 
-def _resting_balance(tx: Transaction, day: BillDay, feed: str, currency: str) -> int:
-    """Of a balance that has not moved for some days. The index on the time of lines leads to its last row."""
+def _resting_balance(tx: Transaction, day: BillDay, feed: str, currency: str) -> int | None:
+    """Of a balance that has not moved for some days; None where no row of it says a balance. The index on the time of
+    lines leads to its last row."""
     before = (_L.at < day.start - POOL, _R.feed == feed, _L.currency == currency, _L.balance_minor.is_not(None))
     told = counted_lines(tx, LinesOf(day.provider_account, BillSide.FUNDS), *before)
     found: int | None = tx.scalar(select(told.c.balance_minor).order_by(*_newest_of(told)).limit(1))
-    return found or 0
+    return found
 
 
 def _newest_of(told: Subquery) -> tuple[ColumnElement[Any], ...]:

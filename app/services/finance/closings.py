@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Update, func, select, update
+from sqlalchemy import ColumnElement, Update, func, select, update
 
 from app.domain.accounting_time import TICK, ClosedMonth, NotATime, Span, month_after, month_span
 from app.domain.journal import person_of
@@ -24,10 +24,12 @@ from app.domain.trial_balance import TrialBalance, as_json
 from app.models.base import AnyRow
 from app.models.differences import DIFFERENCES
 from app.models.finance import CLOSINGS
+from app.models.receipts import Scan
 from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError
 from app.services.base.transaction import Transaction
 from app.services.base.upsert import insert_if_new
+from app.services.bills.readings import feeds_of
 from app.services.finance import bill_bookings, recognition
 from app.services.finance.accounting_periods import CLOSED, closed_months
 from app.services.ledger import checkpoints
@@ -36,7 +38,7 @@ from app.services.ledger.trial_balance import trial_balance
 
 PROPOSED = "proposed"
 LONGEST_DESPITE = 255
-_C, _D = CLOSINGS.c, DIFFERENCES.c
+_C, _D, _S = CLOSINGS.c, DIFFERENCES.c, Scan.__table__.c
 
 
 class NotClosable(DomainError):
@@ -57,6 +59,23 @@ ClosingCheck = Callable[[Tx, MonthToClose], str]
 """What must be settled before a month is closed: says what is still open, or nothing."""
 
 
+def bills_are_fetched(tx: Tx, month: MonthToClose) -> str:
+    """Until when a kind of bill was fetched by the worker, if that is before the end of the month: its fees and payouts
+    would be in no book. Bills that persons bring are theirs to look after."""
+    for account in tx.core.registry:
+        for feed in sorted({*feeds_of(account)} & account.scan.keys()):
+            row = tx.execute(select(_S.since, _S.until, _S.cursor).where(*_of_feed(account.name, feed))).one_or_none()
+            fetched = None if row is None else row.until if row.cursor is None else row.since
+            if fetched is None or fetched < month.span.until:
+                until = "never" if fetched is None else f"until {fetched.isoformat()}"
+                return f"{feed} of {account.name} was fetched {until}: `tillbook scans list` says why"
+    return ""
+
+
+def _of_feed(account: str, feed: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return _S.provider_account == account, _S.feed == feed
+
+
 def bills_are_booked(tx: Tx, month: MonthToClose) -> str:
     """Which bill of the month is read and not booked yet."""
     return bill_bookings.not_booked(tx, [account.name for account in tx.core.registry], month.span.until)
@@ -74,7 +93,9 @@ def differences_are_settled(tx: Tx, month: MonthToClose) -> str:
     return f"{count} differences are open: `tillbook differences list`" if count else ""
 
 
-CHECKS: tuple[ClosingCheck, ...] = (bills_are_booked, revenue_is_recognised, differences_are_settled)
+CHECKS: tuple[ClosingCheck, ...] = (
+    *(bills_are_fetched, bills_are_booked, revenue_is_recognised, differences_are_settled),
+)
 
 
 def propose(

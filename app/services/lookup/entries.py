@@ -7,9 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from app.domain.chart import chart_account
-from app.domain.money import is_currency_code
-from app.domain.report_tables import Amount
+from app.domain.report_tables import asset_written
 
 
 class EntryKind(StrEnum):
@@ -117,8 +115,7 @@ def _money(entry: TimelineEntry) -> str:
         return ""
     asset = entry.asset or ""
     accounts = entry.detail.split(" to ") if entry.kind is EntryKind.TRANSFER else ()
-    is_money = is_currency_code(asset) and all(map(chart_account, accounts))
-    return Amount(entry.amount, asset).written() if is_money else f"{entry.amount} {asset}"
+    return asset_written(entry.amount, asset, *accounts)
 
 
 def _parts_of(entry: TimelineEntry) -> Iterator[tuple[str, str]]:

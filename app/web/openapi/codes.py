@@ -38,7 +38,14 @@ CODES: dict[str, tuple[str, ...]] = {
     "app.web.agreements.show_agreement": (
         *("balance_overflow", "forbidden", "invalid_request", "not_found", "user_missing"),
     ),
+    "app.web.differences.accept_write_off": (
+        *("actor_missing", "balance_overflow", "difference_refused", "entry_refused", "entry_taken_back"),
+        *("idempotency_key_reused", "insufficient_funds", "invalid_request", "needs_another_person", "not_found"),
+    ),
     "app.web.differences.add_match": ("actor_missing", "difference_refused", "not_found"),
+    "app.web.differences.add_write_off": ("actor_missing", "difference_refused", "not_found"),
+    "app.web.differences.annotate_difference": ("actor_missing", "not_found"),
+    "app.web.differences.assign_difference": ("actor_missing", "difference_refused", "not_found"),
     "app.web.differences.end_difference": ("actor_missing", "difference_refused", "not_found"),
     "app.web.differences.list_all_differences": (
         *("balance_overflow", "empty_time_span", "invalid_request", "not_a_cursor", "too_many_downloads"),
@@ -46,8 +53,12 @@ CODES: dict[str, tuple[str, ...]] = {
     "app.web.differences.list_bills": (
         *("balance_overflow", "invalid_request", "not_a_cursor", "reports_unavailable", "too_many_downloads"),
     ),
+    "app.web.differences.repair_difference": (
+        *("actor_missing", "balance_overflow", "difference_refused", "invalid_request", "not_found"),
+    ),
     "app.web.differences.resume_difference": ("actor_missing", "difference_refused", "not_found"),
     "app.web.differences.show_difference": ("not_found",),
+    "app.web.differences.show_repair": ("difference_refused", "not_found"),
     "app.web.endpoints.add_endpoint": (
         *("address_refused", "endpoint_exists", "idempotency_key_missing", "idempotency_key_reused", "not_a_cursor"),
         *("not_found", "too_many_endpoints"),

@@ -428,6 +428,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/differences/{number}/note": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Write a note beside it
+         * @description Write a note beside it.
+         *
+         *     Needs the scope `books`.
+         */
+        post: operations["annotateDifference"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/differences/{number}/reopen": {
         parameters: {
             query?: never;
@@ -444,6 +466,36 @@ export interface paths {
          *     Needs the scope `books`.
          */
         post: operations["resumeDifference"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/differences/{number}/repair": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a repair would do about a difference; nothing is done
+         * @description What a repair would do about a difference; nothing is done.
+         *
+         *     Needs the scope `report`.
+         */
+        get: operations["readRepair"];
+        put?: never;
+        /**
+         * Repair a difference along the normal road: ask the provider, apply the row of the bill, refund, or fetch the bill
+         * @description Repair a difference along the normal road: ask the provider, apply the row of the bill, refund, or fetch the bill
+         *
+         *     again. Its moment is compared once more afterwards: that alone ends it (`gone`). A repeat does nothing twice.
+         *
+         *     Needs the scope `books`.
+         */
+        post: operations["repairDifference"];
         delete?: never;
         options?: never;
         head?: never;
@@ -468,6 +520,72 @@ export interface paths {
          *     Needs the scope `books`.
          */
         post: operations["endDifference"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/differences/{number}/take": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say who works on it
+         * @description Say who works on it.
+         *
+         *     Needs the scope `books`.
+         */
+        post: operations["assignDifference"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/differences/{number}/write-off": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Propose to write it off, and see what that would book. Another person confirms it
+         * @description Propose to write it off, and see what that would book. Another person confirms it.
+         *
+         *     Needs the scope `books`.
+         */
+        post: operations["addWriteOff"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/differences/{number}/write-off/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Write it off, as another person than the one who proposed it: now it is booked
+         * @description Write it off, as another person than the one who proposed it: now it is booked.
+         *
+         *     Needs the scope `books`.
+         */
+        post: operations["acceptWriteOff"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1745,6 +1863,15 @@ export interface components {
              */
             code: "actor_missing" | "bad_actor" | "balance_overflow" | "database_unavailable" | "entry_ended" | "forbidden" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "needs_another_person" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `acceptWriteOff` was refused. */
+        AcceptWriteOffProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example actor_missing
+             * @enum {string}
+             */
+            code: "actor_missing" | "bad_actor" | "balance_overflow" | "database_unavailable" | "difference_refused" | "entry_refused" | "entry_taken_back" | "forbidden" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid_request" | "keys_unavailable" | "needs_another_person" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         AccountToken: {
             /**
              * Format: uuid
@@ -1779,6 +1906,15 @@ export interface components {
              * @enum {string}
              */
             code: "bad_actor" | "bad_request" | "balance_overflow" | "currency_not_taken" | "database_unavailable" | "extra_not_accepted" | "forbidden" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "order_not_open" | "payment_declined" | "provider_misconfigured" | "provider_unavailable" | "slots_frozen" | "too_large" | "too_little_time" | "too_many_open_orders" | "too_many_payments" | "too_many_requests" | "too_many_starts" | "unauthorized" | "unknown_provider_account" | "unknown_way" | "unsupported_media_type" | "user_missing";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `addWriteOff` was refused. */
+        AddWriteOffProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example actor_missing
+             * @enum {string}
+             */
+            code: "actor_missing" | "bad_actor" | "bad_request" | "database_unavailable" | "difference_refused" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Agreement: {
             /**
@@ -1996,6 +2132,15 @@ export interface components {
              */
             next: string | null;
         };
+        /** @description Why `annotateDifference` was refused. */
+        AnnotateDifferenceProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example actor_missing
+             * @enum {string}
+             */
+            code: "actor_missing" | "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `answerFulfilment` was refused. */
         AnswerFulfilmentProblem: {
             /**
@@ -2004,6 +2149,15 @@ export interface components {
              * @enum {string}
              */
             code: "bad_actor" | "bad_request" | "database_unavailable" | "forbidden" | "fulfilment_contradicted" | "fulfilment_not_asked" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `assignDifference` was refused. */
+        AssignDifferenceProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example actor_missing
+             * @enum {string}
+             */
+            code: "actor_missing" | "bad_actor" | "bad_request" | "database_unavailable" | "difference_refused" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         Attempt: {
             /**
@@ -2874,7 +3028,7 @@ export interface components {
             /** @description What happened to it, oldest first. */
             history: components["schemas"]["DifferenceChange"][];
             /**
-             * @description What `tillbook differences repair` can do about it, the usual way first.
+             * @description What `repair` can do about it, the usual way first.
              * @example [
              *       "ask"
              *     ]
@@ -4545,6 +4699,13 @@ export interface components {
              */
             timeline: string | null;
         };
+        NoteRequest: {
+            /**
+             * @description Why, for people.
+             * @example asked by the user
+             */
+            note: string;
+        };
         Order: {
             /**
              * @description A number of ours, in decimal.
@@ -5202,6 +5363,15 @@ export interface components {
              */
             code: "bad_actor" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        /** @description Why `readRepair` was refused. */
+        ReadRepairProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example bad_actor
+             * @enum {string}
+             */
+            code: "bad_actor" | "database_unavailable" | "difference_refused" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @description Why `readReportFile` was refused. */
         ReadReportFileProblem: {
             /**
@@ -5498,6 +5668,41 @@ export interface components {
             code: "bad_actor" | "database_unavailable" | "endpoint_in_settings" | "forbidden" | "internal_error" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_many_requests" | "unauthorized";
         } & WithRequired<components["schemas"]["Problem"], "code">;
         /** @enum {string} */
+        Repair: "ask" | "apply" | "refund" | "reread";
+        /** @description Why `repairDifference` was refused. */
+        RepairDifferenceProblem: {
+            /**
+             * @description Stable: what programs go by.
+             * @example actor_missing
+             * @enum {string}
+             */
+            code: "actor_missing" | "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "difference_refused" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "slots_frozen" | "too_large" | "too_many_requests" | "unauthorized" | "unsupported_media_type";
+        } & WithRequired<components["schemas"]["Problem"], "code">;
+        RepairPlan: {
+            /**
+             * @description By what.
+             * @example ask
+             */
+            by: components["schemas"]["Repair"];
+            /**
+             * @description What would be done, for people.
+             * @example ask sandbox about payment 252286601203298479
+             */
+            would: string;
+        };
+        RepairRequest: {
+            /**
+             * @description By what; the usual way, if not given.
+             * @example ask
+             */
+            by?: components["schemas"]["Repair"] | null;
+            /**
+             * @description Why, for people.
+             * @example asked by the user
+             */
+            reason: string;
+        };
+        /** @enum {string} */
         ReportFormat: "csv" | "xlsx";
         /** @description Why `resendEvent` was refused. */
         ResendEventProblem: {
@@ -5746,6 +5951,13 @@ export interface components {
              */
             code: "bad_actor" | "bad_request" | "balance_overflow" | "database_unavailable" | "forbidden" | "internal_error" | "invalid_request" | "keys_unavailable" | "not_found" | "receipt_refused" | "receipt_too_large" | "slots_frozen" | "too_large" | "too_many_receipts" | "too_many_requests" | "too_many_transactions" | "unauthorized" | "unknown_provider_account" | "unsupported_media_type" | "user_missing";
         } & WithRequired<components["schemas"]["Problem"], "code">;
+        TakeRequest: {
+            /**
+             * @description Who works on it; you, if not given.
+             * @example mei
+             */
+            owner?: string | null;
+        };
         /** @description Why `testEndpoint` was refused. */
         TestEndpointProblem: {
             /**
@@ -6065,6 +6277,146 @@ export interface components {
             extra: {
                 [key: string]: unknown;
             };
+        };
+        WriteOff: {
+            /**
+             * @description A number of ours, in decimal.
+             * @example 252286601203298479
+             */
+            number: string;
+            /**
+             * @description The provider account, by its name.
+             * @example sandbox
+             */
+            provider_account: string;
+            /**
+             * @description Which bills were compared with the books.
+             * @example trades
+             */
+            side: components["schemas"]["BillSide"];
+            /**
+             * @description Who has what (docs/operating.md).
+             * @example amount
+             */
+            type: components["schemas"]["DifferenceType"];
+            /**
+             * @description `gone`: not found any more.
+             * @example open
+             * @enum {string}
+             */
+            state: "open" | "in_work" | "resolved" | "matched" | "written_off" | "gone";
+            /**
+             * Format: date-time
+             * @description When it happened: by the bill, or by our fact where the bill has nothing.
+             * @example 2026-11-28T09:30:00Z
+             */
+            at: string;
+            /**
+             * @description The zone of the provider's days.
+             * @example Asia/Shanghai
+             */
+            zone: string;
+            /**
+             * @description Minor units, negative where money went back; null: nothing.
+             * @example 600
+             */
+            ours_minor: number | null;
+            /**
+             * @description The currency of `ours_minor`.
+             * @example CNY
+             */
+            ours_currency: string | null;
+            /**
+             * @description Minor units, negative where money went back; null: nothing.
+             * @example 600
+             */
+            theirs_minor: number | null;
+            /**
+             * @description The currency of `theirs_minor`.
+             * @example CNY
+             */
+            theirs_currency: string | null;
+            /**
+             * @description Our number of the payment.
+             * @example 252286601203298479
+             */
+            ours: string | null;
+            /**
+             * @description The provider's number.
+             * @example 2026112822001400001
+             */
+            theirs: string | null;
+            /**
+             * @description The number of the refund.
+             * @example 252286601203298480
+             */
+            refund: string | null;
+            /**
+             * @description What it is about, for people: of units of a store, the product, territory and day.
+             * @example entry:payment:2026112822001400001:
+             */
+            about: string;
+            /**
+             * @description Who works on it.
+             * @example wang
+             */
+            owner: string;
+            /**
+             * @description For people.
+             * @example asked the provider
+             */
+            note: string;
+            /**
+             * @description Who wants it written off.
+             * @example
+             */
+            written_off_by: string;
+            /**
+             * @description Its other side, where a person said that the two are one.
+             * @example 252286601203298479
+             */
+            matched_with: string | null;
+            /**
+             * Format: date-time
+             * @description When it was found first.
+             * @example 2026-11-28T09:30:00Z
+             */
+            opened_at: string;
+            /**
+             * Format: date-time
+             * @description When.
+             * @example 2026-11-28T09:30:00Z
+             */
+            changed_at: string;
+            /**
+             * @description When it was settled; null: it is not.
+             * @example 2026-11-28T09:30:00Z
+             */
+            closed_at: string | null;
+            /** @description What is, or would be, booked: nothing where no money differs. */
+            entries: components["schemas"]["WriteOffEntry"][];
+        };
+        WriteOffEntry: {
+            /**
+             * @description Minor units.
+             * @example 150
+             */
+            amount_minor: number;
+            /**
+             * @description A currency, by its code in ISO 4217.
+             * @example CNY
+             */
+            currency: string;
+            /**
+             * @description Code of the account.
+             * @example writeoff
+             */
+            debit: string;
+            /**
+             * @description Code of the account.
+             * @example clearing:sandbox
+             */
+            credit: string;
         };
     };
     responses: never;
@@ -10127,6 +10479,193 @@ export interface operations {
             };
         };
     };
+    annotateDifference: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        /** @description What is wanted. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "note": "asked by the user"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NoteRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "provider_account": "sandbox",
+                     *       "side": "trades",
+                     *       "type": "amount",
+                     *       "state": "open",
+                     *       "at": "2026-11-28T09:30:00Z",
+                     *       "zone": "Asia/Shanghai",
+                     *       "ours_minor": 600,
+                     *       "ours_currency": "CNY",
+                     *       "theirs_minor": 600,
+                     *       "theirs_currency": "CNY",
+                     *       "ours": "252286601203298479",
+                     *       "theirs": "2026112822001400001",
+                     *       "refund": "252286601203298480",
+                     *       "about": "entry:payment:2026112822001400001:",
+                     *       "owner": "wang",
+                     *       "note": "asked the provider",
+                     *       "written_off_by": "",
+                     *       "matched_with": "252286601203298479",
+                     *       "opened_at": "2026-11-28T09:30:00Z",
+                     *       "changed_at": "2026-11-28T09:30:00Z",
+                     *       "closed_at": "2026-11-28T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Difference"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
+             */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AnnotateDifferenceProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AnnotateDifferenceProblem"];
+                };
+            };
+            /**
+             * @description - `actor_missing`: Name the person who does this: send the header Tillbook-Actor.
+             *     - `forbidden`: These credentials do not allow that.
+             */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AnnotateDifferenceProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AnnotateDifferenceProblem"];
+                };
+            };
+            /** @description - `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AnnotateDifferenceProblem"];
+                };
+            };
+            /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AnnotateDifferenceProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AnnotateDifferenceProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AnnotateDifferenceProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AnnotateDifferenceProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AnnotateDifferenceProblem"];
+                };
+            };
+        };
+    };
     resumeDifference: {
         parameters: {
             query?: never;
@@ -10324,6 +10863,348 @@ export interface operations {
             };
         };
     };
+    readRepair: {
+        parameters: {
+            query?: {
+                /**
+                 * @description By what; the usual way, if not given.
+                 * @example ask
+                 */
+                by?: components["schemas"]["Repair"];
+            };
+            header?: {
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "by": "ask",
+                     *       "would": "ask sandbox about payment 252286601203298479"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RepairPlan"];
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadRepairProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadRepairProblem"];
+                };
+            };
+            /** @description - `forbidden`: These credentials do not allow that. */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadRepairProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadRepairProblem"];
+                };
+            };
+            /** @description - `difference_refused`: This cannot be done about the difference. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadRepairProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadRepairProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadRepairProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadRepairProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ReadRepairProblem"];
+                };
+            };
+        };
+    };
+    repairDifference: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        /** @description What is wanted. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "asked by the user"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RepairRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "provider_account": "sandbox",
+                     *       "side": "trades",
+                     *       "type": "amount",
+                     *       "state": "open",
+                     *       "at": "2026-11-28T09:30:00Z",
+                     *       "zone": "Asia/Shanghai",
+                     *       "ours_minor": 600,
+                     *       "ours_currency": "CNY",
+                     *       "theirs_minor": 600,
+                     *       "theirs_currency": "CNY",
+                     *       "ours": "252286601203298479",
+                     *       "theirs": "2026112822001400001",
+                     *       "refund": "252286601203298480",
+                     *       "about": "entry:payment:2026112822001400001:",
+                     *       "owner": "wang",
+                     *       "note": "asked the provider",
+                     *       "written_off_by": "",
+                     *       "matched_with": "252286601203298479",
+                     *       "opened_at": "2026-11-28T09:30:00Z",
+                     *       "changed_at": "2026-11-28T09:30:00Z",
+                     *       "closed_at": "2026-11-28T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Difference"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
+             */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RepairDifferenceProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RepairDifferenceProblem"];
+                };
+            };
+            /**
+             * @description - `actor_missing`: Name the person who does this: send the header Tillbook-Actor.
+             *     - `forbidden`: These credentials do not allow that.
+             */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RepairDifferenceProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RepairDifferenceProblem"];
+                };
+            };
+            /**
+             * @description - `balance_overflow`: The balance would pass 2^63 - 1.
+             *     - `difference_refused`: This cannot be done about the difference.
+             */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RepairDifferenceProblem"];
+                };
+            };
+            /** @description - `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RepairDifferenceProblem"];
+                };
+            };
+            /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RepairDifferenceProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RepairDifferenceProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RepairDifferenceProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RepairDifferenceProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["RepairDifferenceProblem"];
+                };
+            };
+        };
+    };
     endDifference: {
         parameters: {
             query?: never;
@@ -10517,6 +11398,584 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["EndDifferenceProblem"];
+                };
+            };
+        };
+    };
+    assignDifference: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        /** @description What is wanted. */
+        requestBody: {
+            content: {
+                /** @example {} */
+                "application/json": components["schemas"]["TakeRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "provider_account": "sandbox",
+                     *       "side": "trades",
+                     *       "type": "amount",
+                     *       "state": "open",
+                     *       "at": "2026-11-28T09:30:00Z",
+                     *       "zone": "Asia/Shanghai",
+                     *       "ours_minor": 600,
+                     *       "ours_currency": "CNY",
+                     *       "theirs_minor": 600,
+                     *       "theirs_currency": "CNY",
+                     *       "ours": "252286601203298479",
+                     *       "theirs": "2026112822001400001",
+                     *       "refund": "252286601203298480",
+                     *       "about": "entry:payment:2026112822001400001:",
+                     *       "owner": "wang",
+                     *       "note": "asked the provider",
+                     *       "written_off_by": "",
+                     *       "matched_with": "252286601203298479",
+                     *       "opened_at": "2026-11-28T09:30:00Z",
+                     *       "changed_at": "2026-11-28T09:30:00Z",
+                     *       "closed_at": "2026-11-28T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Difference"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
+             */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AssignDifferenceProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AssignDifferenceProblem"];
+                };
+            };
+            /**
+             * @description - `actor_missing`: Name the person who does this: send the header Tillbook-Actor.
+             *     - `forbidden`: These credentials do not allow that.
+             */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AssignDifferenceProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AssignDifferenceProblem"];
+                };
+            };
+            /** @description - `difference_refused`: This cannot be done about the difference. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AssignDifferenceProblem"];
+                };
+            };
+            /** @description - `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AssignDifferenceProblem"];
+                };
+            };
+            /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AssignDifferenceProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AssignDifferenceProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AssignDifferenceProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AssignDifferenceProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AssignDifferenceProblem"];
+                };
+            };
+        };
+    };
+    addWriteOff: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        /** @description What is wanted. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "asked by the user"
+                 *     }
+                 */
+                "application/json": components["schemas"]["DifferenceReasonRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "provider_account": "sandbox",
+                     *       "side": "trades",
+                     *       "type": "amount",
+                     *       "state": "open",
+                     *       "at": "2026-11-28T09:30:00Z",
+                     *       "zone": "Asia/Shanghai",
+                     *       "ours_minor": 600,
+                     *       "ours_currency": "CNY",
+                     *       "theirs_minor": 600,
+                     *       "theirs_currency": "CNY",
+                     *       "ours": "252286601203298479",
+                     *       "theirs": "2026112822001400001",
+                     *       "refund": "252286601203298480",
+                     *       "about": "entry:payment:2026112822001400001:",
+                     *       "owner": "wang",
+                     *       "note": "asked the provider",
+                     *       "written_off_by": "",
+                     *       "matched_with": "252286601203298479",
+                     *       "opened_at": "2026-11-28T09:30:00Z",
+                     *       "changed_at": "2026-11-28T09:30:00Z",
+                     *       "closed_at": "2026-11-28T09:30:00Z",
+                     *       "entries": [
+                     *         {
+                     *           "amount_minor": 150,
+                     *           "currency": "CNY",
+                     *           "debit": "writeoff",
+                     *           "credit": "clearing:sandbox"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WriteOff"];
+                };
+            };
+            /**
+             * @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters.
+             *     - `bad_request`: The request is not readable.
+             */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddWriteOffProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddWriteOffProblem"];
+                };
+            };
+            /**
+             * @description - `actor_missing`: Name the person who does this: send the header Tillbook-Actor.
+             *     - `forbidden`: These credentials do not allow that.
+             */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddWriteOffProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddWriteOffProblem"];
+                };
+            };
+            /** @description - `difference_refused`: This cannot be done about the difference. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddWriteOffProblem"];
+                };
+            };
+            /** @description - `too_large`: The body is too large. */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddWriteOffProblem"];
+                };
+            };
+            /** @description - `unsupported_media_type`: Send JSON with the content type application/json. */
+            415: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddWriteOffProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddWriteOffProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddWriteOffProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddWriteOffProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AddWriteOffProblem"];
+                };
+            };
+        };
+    };
+    acceptWriteOff: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description From a backend: the person or program for whom it acts, written down with what changes.
+                 * @example mei
+                 */
+                "Tillbook-Actor"?: string;
+                /**
+                 * @description Your id for this request: 1 to 128 letters, digits and `._:/+=@-`. Any other text is replaced by a new id. The answer and the service's log have it.
+                 * @example 01JDS3GZ0C8V2M5QK7R9T4W6XY
+                 */
+                "X-Request-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The number, as an answer showed it.
+                 * @example 252286601203298479
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "number": "252286601203298479",
+                     *       "provider_account": "sandbox",
+                     *       "side": "trades",
+                     *       "type": "amount",
+                     *       "state": "open",
+                     *       "at": "2026-11-28T09:30:00Z",
+                     *       "zone": "Asia/Shanghai",
+                     *       "ours_minor": 600,
+                     *       "ours_currency": "CNY",
+                     *       "theirs_minor": 600,
+                     *       "theirs_currency": "CNY",
+                     *       "ours": "252286601203298479",
+                     *       "theirs": "2026112822001400001",
+                     *       "refund": "252286601203298480",
+                     *       "about": "entry:payment:2026112822001400001:",
+                     *       "owner": "wang",
+                     *       "note": "asked the provider",
+                     *       "written_off_by": "",
+                     *       "matched_with": "252286601203298479",
+                     *       "opened_at": "2026-11-28T09:30:00Z",
+                     *       "changed_at": "2026-11-28T09:30:00Z",
+                     *       "closed_at": "2026-11-28T09:30:00Z",
+                     *       "entries": [
+                     *         {
+                     *           "amount_minor": 150,
+                     *           "currency": "CNY",
+                     *           "debit": "writeoff",
+                     *           "credit": "clearing:sandbox"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WriteOff"];
+                };
+            };
+            /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptWriteOffProblem"];
+                };
+            };
+            /** @description - `unauthorized`: The credentials are missing, expired or wrong. */
+            401: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptWriteOffProblem"];
+                };
+            };
+            /**
+             * @description - `actor_missing`: Name the person who does this: send the header Tillbook-Actor.
+             *     - `forbidden`: These credentials do not allow that.
+             */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptWriteOffProblem"];
+                };
+            };
+            /** @description - `not_found`: There is no such thing, or it is not yours. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptWriteOffProblem"];
+                };
+            };
+            /**
+             * @description - `balance_overflow`: The balance would pass 2^63 - 1.
+             *     - `difference_refused`: This cannot be done about the difference.
+             *     - `entry_refused`: The journal entry cannot be booked: `detail` says why.
+             *     - `entry_taken_back`: Only a posted journal entry can be taken back, and only once.
+             *     - `idempotency_key_reused`: This Idempotency-Key was used for another request.
+             *     - `insufficient_funds`: The wallet has fewer coins available than the request wants.
+             *     - `needs_another_person`: Another person than the one who proposed it must confirm it.
+             */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptWriteOffProblem"];
+                };
+            };
+            /** @description - `invalid_request`: The request is not valid. */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptWriteOffProblem"];
+                };
+            };
+            /** @description - `too_many_requests`: The user asks too often. Wait, then repeat the request. */
+            429: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptWriteOffProblem"];
+                };
+            };
+            /** @description - `internal_error`: An unexpected error. The service has logged it. */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptWriteOffProblem"];
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. Send the same request with the same Idempotency-Key again.
+             *     - `keys_unavailable`: The keys of user tokens cannot be fetched at present. Try again.
+             *     - `slots_frozen`: Data is being moved to another database. Send the same request with the same Idempotency-Key again.
+             */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AcceptWriteOffProblem"];
                 };
             };
         };

@@ -203,28 +203,28 @@ LATER = "2026-01-02 03:04:06+00:00"
 PARKED = "outcome = 'parked'"
 EDITS = {
     "the grants of an order": ("UPDATE orders SET grants = '[]' WHERE status = 'open'", "changed", "bob"),
-    "the price of an order": ("UPDATE orders SET amount_minor = 1 WHERE status = 'open'", "changed", "600 CNY"),
+    "the price of an order": ("UPDATE orders SET amount_minor = 1 WHERE status = 'open'", "changed", "6.00 CNY"),
     "whose order it is": ("UPDATE orders SET user_id = 'alice' WHERE user_id = 'bob'", "changed", "bob"),
     "the time of an order": (f"UPDATE orders SET created_at = '{LATER}' WHERE status = 'open'", "changed", "bob"),
     "an order's end": (f"UPDATE orders SET expires_at = '{LATER}' WHERE status = 'open'", "changed", "bob"),
-    "a deleted order": ("DELETE FROM orders WHERE status = 'open'", "gone", "600 CNY, user bob"),
+    "a deleted order": ("DELETE FROM orders WHERE status = 'open'", "gone", "6.00 CNY, user bob"),
     "the time of a fact": (f"UPDATE facts SET at = '{LATER}' WHERE {PARKED}", "changed", "unheard-of"),
     "when a fact came": (f"UPDATE facts SET recorded_at = '{LATER}' WHERE {PARKED}", "changed", "unheard-of"),
     "a fact's road": (f"UPDATE facts SET road = 'query' WHERE {PARKED}", "changed", "unheard-of"),
     "a fact's key": (f"UPDATE facts SET key = 'paid:x' WHERE {PARKED}", "changed", "unheard-of"),
-    "the provider's words": ("""UPDATE facts SET raw = '{"x": 1}' WHERE kind = 'paid'""", "changed", "600 CNY"),
-    "a deleted parked fact": (f"DELETE FROM facts WHERE {PARKED}", "gone", "paid unheard-of of sandbox, 600 CNY"),
+    "the provider's words": ("""UPDATE facts SET raw = '{"x": 1}' WHERE kind = 'paid'""", "changed", "6.00 CNY"),
+    "a deleted parked fact": (f"DELETE FROM facts WHERE {PARKED}", "gone", "paid unheard-of of sandbox, 6.00 CNY"),
     "a refund's amount": (
         "UPDATE refunds SET amount_minor = 1 WHERE origin = 'asked'",
         "changed",
-        "100 CNY, user alice); now it is of payment",
+        "1.00 CNY, user alice); now it is of payment",
     ),
     "a refund's time": (
         f"UPDATE refunds SET created_at = '{LATER}' WHERE origin = 'asked'",
         "changed",
-        "100 CNY, user alice",
+        "1.00 CNY, user alice",
     ),
-    "a deleted refund": ("DELETE FROM refunds WHERE origin = 'asked'", "gone", "100 CNY, user alice"),
+    "a deleted refund": ("DELETE FROM refunds WHERE origin = 'asked'", "gone", "1.00 CNY, user alice"),
     "a deleted refund that the provider decided": (
         "DELETE FROM refunds WHERE origin = 'provider'",
         "gone",
@@ -254,7 +254,7 @@ def test_what_a_fact_said_is_anchored_though_more_may_be_added(shop: Shop) -> No
     edit(shop.engine, f"UPDATE facts SET content = {as_json} WHERE {PARKED}")
     (found,) = shop.found()
     assert (
-        "600 CNY); now it is paid unheard-of of sandbox, 599 CNY; see `tillbook facts list --theirs unheard-of`"
+        "6.00 CNY); now it is paid unheard-of of sandbox, 5.99 CNY; see `tillbook facts list --theirs unheard-of`"
         in found
     )
 

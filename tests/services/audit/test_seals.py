@@ -173,8 +173,8 @@ def test_an_order_and_a_fact_that_somebody_else_wrote_are_found_with_user_and_am
     assert [line.split()[0] for line in found] == ["fact", "fact", "order", "the"], (
         "what start said, the payment, the order and its key"
     )
-    assert sum("(paid T-" in line and "600 CNY of user mallory" in line for line in found) == 1
-    assert "of user mallory (1 × coins-60, 600 CNY)" in found[2]
+    assert sum("(paid T-" in line and "6.00 CNY of user mallory" in line for line in found) == 1
+    assert "of user mallory (1 × coins-60, 6.00 CNY)" in found[2]
 
 
 def test_what_a_later_telling_adds_to_a_fact_is_sealed_again(shop: Shop) -> None:

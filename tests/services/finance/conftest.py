@@ -67,6 +67,12 @@ class Shop:
         core = self.world.core
         return [found.what for found in run.audit(core.whole.sessions, AsOf(core.rules.ledger, core.clock.now))]
 
+    def audit_says(self) -> str:
+        """All findings, for people."""
+        core = self.world.core
+        found = run.audit(core.whole.sessions, AsOf(core.rules.ledger, core.clock.now, core.registry.bill_rules))
+        return "\n".join(f"{one.what}: {one.detail}" for one in found)
+
     def go_to(self, moment: datetime) -> None:
         self.world.clock.advance((moment - self.world.clock.now()).total_seconds())
 

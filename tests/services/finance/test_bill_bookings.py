@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -148,6 +149,24 @@ def test_the_bill_of_the_payers_balance_alone_covers_the_day(shop: Shop) -> None
     shop.world.assert_balanced()
 
 
+def test_a_balance_that_rests_is_the_provider_s_for_as_long_as_bills_without_rows_say_so(shop: Shop) -> None:
+    """The last days of a year may be quiet, and the month is closed by what the provider holds then."""
+    number = shop.sell("k1")
+    shop.world.clock.advance(LATER.total_seconds())
+    shop.bill([line("1", K.PAYMENT, 600, NOON, ours=number, theirs="t-1", balance_minor=600)])
+    quiet = DAY_ONE + 6 * LATER
+    shop.world.clock.advance(7 * LATER.total_seconds())
+    shop.book()
+    core, day = shop.world.core, BillDay("sandbox", "sandbox", quiet, CHINA)
+
+    def told() -> list[ClearingDay]:
+        return core.whole.read(lambda tx: clearing_at_end_of(tx, day, now=core.clock.now()), snapshot=True)
+
+    assert told() == [ClearingDay("CNY", None, 600, 0)], "no bill covers that day"
+    shop.bill([], quiet)
+    assert told() == [ClearingDay("CNY", 600, 600, 0)]
+
+
 def test_a_payment_at_midnight_is_on_its_way_and_leaves_no_rest(shop: Shop) -> None:
     shop.go_to(END - timedelta(milliseconds=100))
     number = shop.sell("k1")
@@ -274,6 +293,26 @@ def test_whoever_changes_what_a_bill_booked_is_found(shop: Shop, engine: Engine,
     shop.world.assert_balanced()
     edit(engine, change)
     assert "bill_booking" in shop.audited()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_audit_writes_money_as_people_do(shop: Shop, engine: Engine) -> None:
+    number = shop.sell("k1")
+    shop.world.clock.advance(LATER.total_seconds())
+    shop.bill([line("1", K.FEE, -123456, NOON)])
+    shop.book()
+    edit(engine, "UPDATE bill_lines SET amount_minor = -5")
+    edit(engine, f"UPDATE orders SET amount_minor = 100050 WHERE paid_payment_id = {number}")
+    edit(
+        engine,
+        f"/* sweep: audit */ UPDATE transfers SET amount = 601 WHERE reference = '{number}' AND kind = 'payment'",
+    )
+    found = shop.audit_says()
+    assert "bill_fee is -1234.56 CNY, by the bills -0.05 CNY; after the cause" in found
+    assert "1000.50 CNY, paid 6.00 CNY" in found
+    moved = "CNY from clearing:sandbox to sales (sandbox)"
+    assert f"payment of 6.01 {moved}, must be payment of 6.00 {moved}" in found
+    assert not re.search(r"[0-9]{3,} CNY", re.sub(r"[0-9]+\.[0-9]{2} CNY", "", found)), "nothing in minor units"
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

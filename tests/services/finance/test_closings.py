@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -222,3 +223,27 @@ def test_a_month_with_an_open_difference_is_closed_only_with_a_reason(shop: Shop
     settled = update(DIFFERENCES).values(state="gone", closed_at=happened)
     transact(core.whole.sessions, lambda tx: tx.execute(settled))
     assert closings.propose(core, "2026-01", actor=MEI).despite == ""
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_month_waits_for_its_bills(shop: Shop, engine: Engine) -> None:
+    """Only for those that the worker fetches: it says how far it is, and a reason closes the month all the same."""
+    shop.go_to(FIRST_DAYS)
+    shop.write_checkpoints()
+    shop.world.serve(replace(shop.world.account, scan={"payments": 60, "trade_bill": 60, "fund_bill": 60}))
+
+    def refusal() -> str:
+        with pytest.raises(NotClosable) as refused:
+            closings.propose(shop.world.core, "2026-01", actor=MEI, checks=[closings.bills_are_fetched])
+        return refused.value.detail
+
+    assert refusal().startswith("fund_bill of sandbox was fetched never")
+    row = "INSERT INTO scans (provider_account, feed, since, until, cursor, next_at, tries, problem) VALUES "
+    edit(engine, f"{row} ('sandbox', 'fund_bill', '{END}', '{END + TICK}', NULL, '{END}', 0, '')")
+    started = END - timedelta(days=2)
+    edit(engine, f"{row} ('sandbox', 'trade_bill', '{started}', '{FIRST_DAYS}', '2026-01-30', '{END}', 9, 'no answer')")
+    assert refusal().startswith("trade_bill of sandbox was fetched until 2026-01-29T16:00:00+00:00")
+    despite = "the provider has lost it"
+    closings.propose(shop.world.core, "2026-01", actor=MEI, despite=despite, checks=[closings.bills_are_fetched])
+    edit(engine, "UPDATE scans SET cursor = NULL")
+    assert closings.propose(shop.world.core, "2026-01", actor=MEI, checks=[closings.bills_are_fetched]).despite == ""

@@ -126,6 +126,7 @@ from .lots import Lots
 from .match_request import MatchRequest
 from .named import Named
 from .named_kind import NamedKind
+from .note_request import NoteRequest
 from .order import Order
 from .order_fulfilment import OrderFulfilment
 from .order_request import OrderRequest
@@ -172,6 +173,9 @@ from .refund_origin import RefundOrigin
 from .refund_request import RefundRequest
 from .refund_status import RefundStatus
 from .refunds import Refunds
+from .repair import Repair
+from .repair_plan import RepairPlan
+from .repair_request import RepairRequest
 from .report_format import ReportFormat
 from .resend_request import ResendRequest
 from .resent import Resent
@@ -183,6 +187,7 @@ from .secret import Secret
 from .spend_item import SpendItem
 from .spend_request import SpendRequest
 from .statement import Statement
+from .take_request import TakeRequest
 from .timeline import Timeline
 from .transfer import Transfer
 from .transfer_details import TransferDetails
@@ -195,6 +200,9 @@ from .unit import Unit
 from .wallet import Wallet
 from .way import Way
 from .way_extra import WayExtra
+from .write_off import WriteOff
+from .write_off_entry import WriteOffEntry
+from .write_off_state import WriteOffState
 
 __all__ = (
     "AccountToken",
@@ -323,6 +331,7 @@ __all__ = (
     "MatchRequest",
     "Named",
     "NamedKind",
+    "NoteRequest",
     "Order",
     "OrderFulfilment",
     "OrderRequest",
@@ -369,6 +378,9 @@ __all__ = (
     "RefundRequest",
     "RefundStatus",
     "Refunds",
+    "Repair",
+    "RepairPlan",
+    "RepairRequest",
     "ReportFormat",
     "ResendRequest",
     "Resent",
@@ -380,6 +392,7 @@ __all__ = (
     "SpendItem",
     "SpendRequest",
     "Statement",
+    "TakeRequest",
     "Timeline",
     "Transfer",
     "TransferDetails",
@@ -392,4 +405,7 @@ __all__ = (
     "Wallet",
     "Way",
     "WayExtra",
+    "WriteOff",
+    "WriteOffEntry",
+    "WriteOffState",
 )

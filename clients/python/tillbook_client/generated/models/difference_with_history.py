@@ -48,8 +48,7 @@ class DifferenceWithHistory:
         changed_at (datetime.datetime): When.
         closed_at (datetime.datetime | None): When it was settled; null: it is not.
         history (list[DifferenceChange]): What happened to it, oldest first.
-        repairs (list[DifferenceWithHistoryRepairsItem]): What `tillbook differences repair` can do about it, the usual
-            way first.
+        repairs (list[DifferenceWithHistoryRepairsItem]): What `repair` can do about it, the usual way first.
         perhaps_the_other_side (list[str]): Open differences of the other side, of the same sum and near in time:
             `match` would take them.
     """

@@ -1,0 +1,279 @@
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.difference_reason_request import DifferenceReasonRequest
+from ...models.problem import Problem
+from ...models.write_off import WriteOff
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    number: str,
+    *,
+    body: DifferenceReasonRequest,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(tillbook_actor, Unset):
+        headers["Tillbook-Actor"] = tillbook_actor
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
+
+    _kwargs: dict[str, Any] = {
+        "method": "post",
+        "url": "/v1/differences/{number}/write-off".format(
+            number=quote(str(number), safe=""),
+        ),
+    }
+
+    _kwargs["json"] = body.to_dict()
+
+    headers["Content-Type"] = "application/json"
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Problem | WriteOff | None:
+    if response.status_code == 200:
+        response_200 = WriteOff.from_dict(response.json())
+
+        return response_200
+
+    if response.status_code == 400:
+        response_400 = Problem.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = Problem.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 403:
+        response_403 = Problem.from_dict(response.json())
+
+        return response_403
+
+    if response.status_code == 404:
+        response_404 = Problem.from_dict(response.json())
+
+        return response_404
+
+    if response.status_code == 409:
+        response_409 = Problem.from_dict(response.json())
+
+        return response_409
+
+    if response.status_code == 413:
+        response_413 = Problem.from_dict(response.json())
+
+        return response_413
+
+    if response.status_code == 415:
+        response_415 = Problem.from_dict(response.json())
+
+        return response_415
+
+    if response.status_code == 422:
+        response_422 = Problem.from_dict(response.json())
+
+        return response_422
+
+    if response.status_code == 429:
+        response_429 = Problem.from_dict(response.json())
+
+        return response_429
+
+    if response.status_code == 500:
+        response_500 = Problem.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 503:
+        response_503 = Problem.from_dict(response.json())
+
+        return response_503
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[Problem | WriteOff]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    number: str,
+    *,
+    client: AuthenticatedClient,
+    body: DifferenceReasonRequest,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+) -> Response[Problem | WriteOff]:
+    """Propose to write it off, and see what that would book. Another person confirms it
+
+     Propose to write it off, and see what that would book. Another person confirms it.
+
+    Needs the scope `books`.
+
+    Args:
+        number (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
+        body (DifferenceReasonRequest):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Problem | WriteOff]
+    """
+
+    kwargs = _get_kwargs(
+        number=number,
+        body=body,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    number: str,
+    *,
+    client: AuthenticatedClient,
+    body: DifferenceReasonRequest,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+) -> Problem | WriteOff | None:
+    """Propose to write it off, and see what that would book. Another person confirms it
+
+     Propose to write it off, and see what that would book. Another person confirms it.
+
+    Needs the scope `books`.
+
+    Args:
+        number (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
+        body (DifferenceReasonRequest):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Problem | WriteOff
+    """
+
+    return sync_detailed(
+        number=number,
+        client=client,
+        body=body,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
+    ).parsed
+
+
+async def asyncio_detailed(
+    number: str,
+    *,
+    client: AuthenticatedClient,
+    body: DifferenceReasonRequest,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+) -> Response[Problem | WriteOff]:
+    """Propose to write it off, and see what that would book. Another person confirms it
+
+     Propose to write it off, and see what that would book. Another person confirms it.
+
+    Needs the scope `books`.
+
+    Args:
+        number (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
+        body (DifferenceReasonRequest):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Problem | WriteOff]
+    """
+
+    kwargs = _get_kwargs(
+        number=number,
+        body=body,
+        tillbook_actor=tillbook_actor,
+        x_request_id=x_request_id,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    number: str,
+    *,
+    client: AuthenticatedClient,
+    body: DifferenceReasonRequest,
+    tillbook_actor: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+) -> Problem | WriteOff | None:
+    """Propose to write it off, and see what that would book. Another person confirms it
+
+     Propose to write it off, and see what that would book. Another person confirms it.
+
+    Needs the scope `books`.
+
+    Args:
+        number (str):
+        tillbook_actor (str | Unset):
+        x_request_id (str | Unset):
+        body (DifferenceReasonRequest):
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Problem | WriteOff
+    """
+
+    return (
+        await asyncio_detailed(
+            number=number,
+            client=client,
+            body=body,
+            tillbook_actor=tillbook_actor,
+            x_request_id=x_request_id,
+        )
+    ).parsed
