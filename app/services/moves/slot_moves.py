@@ -44,7 +44,7 @@ FREEZE_SECONDS = 2 * MAP_LOOK_SECONDS
 before has ended. Who could not look is kept out by the fence."""
 HOLD_SECONDS = 60
 """After a move's process was last heard of, another one may go on."""
-HOLD_AGAIN_SECONDS = HOLD_SECONDS / 4
+HOLD_AGAIN_SECONDS = 15
 USUAL_ROWS = 50_000
 """A group has no more, unless one slot has: some seconds of carrying."""
 FENCE_ATTEMPTS = 20
