@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
 from tomllib import TOMLDecodeError
-from typing import Annotated, Any, Literal, get_args
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
@@ -383,8 +384,8 @@ def _secrets_folder() -> Path | None:
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model of a table that has parts of its own."""
-    kinds = (annotation, *get_args(annotation))
+    """The model of a table that has parts of its own. Lists, and tables by names of yours, have none."""
+    kinds = (annotation,) if get_origin(annotation) not in (Union, UnionType) else get_args(annotation)
     return next((each for each in kinds if isinstance(each, type) and issubclass(each, BaseModel)), None)
 
 
