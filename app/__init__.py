@@ -18,6 +18,10 @@ def create_app(settings: Settings | None = None, *, house: House | None = None) 
     The imports wait until it is called: plugins import `app.providers`, and must not load the web for that.
     """
     from app.config import load
+    from app.console.registration import register_console
     from app.web.application import build_application
 
-    return build_application(settings or load(), house)
+    settings = settings or load()
+    app = build_application(settings, house)
+    register_console(app, settings)
+    return app

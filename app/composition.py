@@ -58,7 +58,7 @@ class House:
         for engine in self.engines.values():
             engine.dispose()
         if self.core.replica is not None:
-            self.core.replica.engine.dispose()
+            self.core.replica.dispose()
 
     def reload_keys(self) -> None:
         """Copy providers' public keys into this process, unless that was done less than a minute ago."""
@@ -141,13 +141,16 @@ def clock_of(settings: Settings) -> Clock:
 
 def build_replica(settings: Settings) -> Replica | None:
     """The replica, unseen: whether it answers is looked at when it is needed. A file is never made here."""
-    if settings.reports_database_url is None:
-        return None
-    url = _url_of("reports_database_url", settings.reports_database_url)
+    setting = "reports_url" if settings.databases else "reports_database_url"
+    engines = {name: _reader(setting, text) for name, text in settings.urls_of_replicas().items()}
+    return Replica(engines) if engines else None
+
+
+def _reader(setting: str, text: str) -> Engine:
+    url = _url_of(setting, text)
     if url.get_backend_name() == "sqlite" and url.database:
         url = url.set(database=f"file:{quote(str(Path(url.database).absolute()))}", query={"mode": "rw", "uri": "true"})
-    engine = create_engine(url, **engine_options(settings.reports_database_url, only_reads=True))
-    return Replica(prepare_reader(engine))
+    return prepare_reader(create_engine(url, **engine_options(text, only_reads=True)))
 
 
 def build_house(settings: Settings, *, engine: Engine | None = None, clock: Clock | None = None) -> House:

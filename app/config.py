@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
 from tomllib import TOMLDecodeError
-from typing import Annotated, Any, Literal
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
@@ -46,7 +47,8 @@ from app.caller_settings import (
     UserJwt,
     is_web_address,
 )
-from app.database_settings import DatabaseSettings, map_of_settings, of_a_known_database, urls_of
+from app.console_settings import ConsoleSettings
+from app.database_settings import DatabaseSettings, map_of_settings, of_a_known_database, reports_urls_of, urls_of
 from app.domain.deciding import Late, Surplus
 from app.domain.fulfilment import RefusedFulfilment
 from app.domain.limits import LedgerRules, SpendLimit
@@ -130,6 +132,8 @@ class Settings(BaseSettings):
     """Several databases that share the slots, home first, in place of `database_url`."""
     database_urls: dict[str, str] = Field(default_factory=dict)
     """URLs of those, by name: so that each can be a secret of its own."""
+    reports_database_urls: dict[str, str] = Field(default_factory=dict)
+    """URLs of the replicas of those, by the name of the database that each of them follows."""
     database_durable: bool = True
     """False lets SQLite skip the flush to disk at each commit (demo and tests)."""
     clock_offset_file: Path | None = None
@@ -159,6 +163,7 @@ class Settings(BaseSettings):
     audit: AuditSettings = Field(default_factory=AuditSettings)
     events: EventSettings = Field(default_factory=EventSettings)
     gifts: GiftSettings = Field(default_factory=GiftSettings)
+    console: ConsoleSettings = Field(default_factory=ConsoleSettings)
     agreements: AgreementSettings = Field(default_factory=AgreementSettings)
     finance: FinanceSettings = Field(default_factory=FinanceSettings)
     user_jwt: UserJwt | None = None
@@ -180,7 +185,7 @@ class Settings(BaseSettings):
     def _of_a_known_database(cls, url: str | None) -> str | None:
         return url if url is None else of_a_known_database(url)
 
-    @field_validator("database_urls")
+    @field_validator("database_urls", "reports_database_urls")
     @classmethod
     def _of_known_databases(cls, urls: dict[str, str]) -> dict[str, str]:
         return {name: of_a_known_database(url) for name, url in urls.items()}
@@ -195,14 +200,18 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _one_or_several_databases(self) -> Settings:
         if not self.databases:
-            if self.database_urls:
-                raise ValueError("database_urls: only for [[databases]]; the only database is `database_url`")
+            for table, only in (("database_urls", "database_url"), ("reports_database_urls", "reports_database_url")):
+                if getattr(self, table):
+                    raise ValueError(f"{table}: only for [[databases]]; with one database it is `{only}`")
             return self
         if "database_url" in self.model_fields_set:
             raise ValueError("database_url: either the only database, or [[databases]]; take one of them out")
         if self.reports_database_url is not None:
-            raise ValueError("reports_database_url: one replica cannot follow several databases; take it out")
+            raise ValueError(
+                "reports_database_url: one replica cannot follow several databases; write `reports_url` for each"
+            )
         urls_of(self.databases, self.database_urls)
+        reports_urls_of(self.databases, self.reports_database_urls)
         try:
             map_of_settings(self.databases)
         except ValueError as error:
@@ -216,6 +225,12 @@ class Settings(BaseSettings):
     def urls_of_databases(self) -> dict[str, str]:
         """The URL of each database by its name, home's first."""
         return urls_of(self.databases, self.database_urls) if self.databases else {ONLY_DATABASE: self.database_url}
+
+    def urls_of_replicas(self) -> dict[str, str]:
+        """The URL of the replica of each database, by the database's name, home's first; none if there are none."""
+        if self.databases:
+            return reports_urls_of(self.databases, self.reports_database_urls)
+        return {} if self.reports_database_url is None else {ONLY_DATABASE: self.reports_database_url}
 
     @model_validator(mode="after")
     def _fit_for_production(self) -> Settings:
@@ -368,12 +383,13 @@ def _secrets_folder() -> Path | None:
     return Path(named)
 
 
-_MODELS: dict[str, type[BaseModel]] = {
-    "user_jwt": UserJwt,
-    "ledger": LedgerSettings,
-    "audit": AuditSettings,
-    "events": EventSettings,
-    "finance": FinanceSettings,
-    "gifts": GiftSettings,
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model of a table that has parts of its own. Lists, and tables by names of yours, have none."""
+    kinds = (annotation,) if get_origin(annotation) not in (Union, UnionType) else get_args(annotation)
+    return next((each for each in kinds if isinstance(each, type) and issubclass(each, BaseModel)), None)
+
+
+_MODELS = {
+    name: model for name, field in Settings.model_fields.items() if (model := _model_in(field.annotation)) is not None
 }
 _TABLES = frozenset({*_MODELS, "api_keys", "database_urls", "callers", "provider_accounts"})

@@ -25,6 +25,9 @@ class DatabaseSettings(BaseModel):
     databases): as the databases say themselves, and a process that runs takes over what is changed there."""
     url: str | None = None
     """Not given: in `database_urls`, by the name. It bears a password."""
+    reports_url: str | None = None
+    """A replica of this database, where reports and lists of all users are read. Of all databases or of none; it may
+    be in `reports_database_urls`, by the name."""
 
     @field_validator("slots")
     @classmethod
@@ -32,7 +35,7 @@ class DatabaseSettings(BaseModel):
         parse_ranges(text or "")
         return text
 
-    @field_validator("url")
+    @field_validator("url", "reports_url")
     @classmethod
     def _known(cls, url: str | None) -> str | None:
         return url if url is None else of_a_known_database(url)
@@ -61,18 +64,35 @@ def map_of_settings(databases: Sequence[DatabaseSettings]) -> SlotMap | None:
 
 def urls_of(databases: Sequence[DatabaseSettings], urls: Mapping[str, str]) -> dict[str, str]:
     """The URL of each database, by its name. Raises ValueError with a sentence, without a URL in it."""
-    unknown = urls.keys() - {each.name for each in databases}
-    if unknown:
-        raise ValueError(f"database_urls.{min(unknown)}: no database of that name is in [[databases]]")
-    found: dict[str, str] = {}
-    for each in databases:
-        given = [url for url in (each.url, urls.get(each.name)) if url is not None]
-        if len(given) != 1:
-            missing = f"write `url`, or database_urls.{each.name}"
-            raise ValueError(f"databases: {each.name!r} has {'two URLs' if given else 'no URL'}: {missing}")
-        found[each.name] = given[0]
-    if len(set(found.values())) < len(found):
-        raise ValueError("databases: two of them have the same URL")
+    found = _by_name("url", "database_urls", {each.name: each.url for each in databases}, urls)
     if len({url.startswith("sqlite") for url in found.values()}) > 1:
         raise ValueError("databases: all of them are PostgreSQL, or all are SQLite")
+    return found
+
+
+def reports_urls_of(databases: Sequence[DatabaseSettings], urls: Mapping[str, str]) -> dict[str, str]:
+    """The URL of the replica of each database, by its name; none where none is written. Raises ValueError."""
+    written = {each.name: each.reports_url for each in databases}
+    if not urls and not any(written.values()):
+        return {}
+    found = _by_name("reports_url", "reports_database_urls", written, urls)
+    sources = {each.url for each in databases if each.url is not None}
+    if sources & set(found.values()):
+        raise ValueError("databases: a `reports_url` is the `url` of one of them")
+    return found
+
+
+def _by_name(member: str, table: str, written: Mapping[str, str | None], urls: Mapping[str, str]) -> dict[str, str]:
+    """The URL by each name, from the list or from the table apart."""
+    if unknown := urls.keys() - written.keys():
+        raise ValueError(f"{table}.{min(unknown)}: no database of that name is in [[databases]]")
+    found: dict[str, str] = {}
+    for name, in_list in written.items():
+        given = [url for url in (in_list, urls.get(name)) if url is not None]
+        if len(given) != 1:
+            has = "two of" if given else "no"
+            raise ValueError(f"databases: {name!r} has {has} `{member}`: write `{member}`, or {table}.{name}")
+        found[name] = given[0]
+    if len(set(found.values())) < len(found):
+        raise ValueError(f"databases: two of them have the same `{member}`")
     return found

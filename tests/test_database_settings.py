@@ -47,18 +47,30 @@ def test_several_share_them() -> None:
     ("databases", "others", "told"),
     [
         ([FIRST, SECOND], {"database_url": "sqlite:///a"}, "either the only database, or"),
-        ([FIRST, SECOND], {"reports_database_url": "sqlite:///a"}, "one replica cannot follow several"),
+        ([FIRST, SECOND], {"reports_database_url": "sqlite:///a"}, "write `reports_url` for each"),
         ([FIRST, {**SECOND, "slots": "2047-4095"}], {}, "databases: the slot 2047 is given to 'first' and to 'second'"),
         ([FIRST, {**SECOND, "slots": "all"}], {}, "ranges and single slots"),
         ([FIRST, {**SECOND, "name": "Second"}], {}, "pattern"),
-        ([FIRST, {**SECOND, "url": FIRST["url"]}], {}, "the same URL"),
+        ([FIRST, {**SECOND, "url": FIRST["url"]}], {}, "the same `url`"),
         ([FIRST, {**SECOND, "url": f"mysql://u:{SECRET}@h/d"}], {}, "write sqlite:"),
         ([FIRST, {**SECOND, "url": f"postgresql://u:{SECRET}@h/d"}], {}, "all of them are PostgreSQL, or all are SQL"),
-        ([FIRST, {"name": "second", "slots": "2048-4095"}], {}, "'second' has no URL"),
-        ([FIRST, SECOND], {"database_urls": {"second": f"sqlite:///{SECRET}"}}, "'second' has two URLs"),
+        ([FIRST, {"name": "second", "slots": "2048-4095"}], {}, "'second' has no `url`"),
+        ([FIRST, SECOND], {"database_urls": {"second": f"sqlite:///{SECRET}"}}, "'second' has two of `url`"),
         ([FIRST, SECOND], {"database_urls": {"third": f"sqlite:///{SECRET}"}}, "database_urls.third: no database of"),
         ([FIRST, SECOND], {"database_urls": {"third": f"mysql://{SECRET}"}}, "write sqlite:"),
         ([], {"database_urls": {"first": f"sqlite:///{SECRET}"}}, "only for"),
+        (
+            [],
+            {"reports_database_urls": {"first": f"sqlite:///{SECRET}"}},
+            "with one database it is `reports_database_url`",
+        ),
+        ([{**FIRST, "reports_url": f"sqlite:///{SECRET}"}, SECOND], {}, "'second' has no `reports_url`"),
+        (
+            [{**FIRST, "reports_url": SECOND["url"]}, {**SECOND, "reports_url": "sqlite:///r"}],
+            {},
+            "is the `url` of one",
+        ),
+        ([FIRST, SECOND], {"reports_database_urls": {"third": f"sqlite:///{SECRET}"}}, "urls.third: no database of"),
         ([{**SECOND, "name": f"n{number}"} for number in range(17)], {}, "16"),
         ([{**FIRST, "path": "x"}, SECOND], {}, "path"),
     ],
@@ -88,6 +100,13 @@ def test_urls_come_from_the_folder_of_secrets_and_the_environment(empty: pytest.
         "se-cond": "postgresql://from/secrets",
         "third": "postgresql://from/environment/too",
     }
+
+
+def test_replicas_of_all_are_written_in_the_list_or_apart_or_there_is_none() -> None:
+    assert settings(FIRST, SECOND).urls_of_replicas() == {}
+    assert Settings(env="test", reports_database_url="sqlite:///r").urls_of_replicas() == {"first": "sqlite:///r"}
+    with_one = settings(FIRST, {**SECOND, "reports_url": "sqlite:///2"}, reports_database_urls={"first": "sqlite:///1"})
+    assert with_one.urls_of_replicas() == {"first": "sqlite:///1", "second": "sqlite:///2"}
 
 
 def test_all_of_it_can_be_one_variable(empty: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,8 @@ def audit(quiet: bool, state: Path | None, anchor: Path | None, against: tuple[P
     core = house().core
     if replica and core.replica is None:
         raise click.UsageError("--replica: the settings name no `reports_database_url`")
+    if replica and len(house().engines) > 1:
+        raise click.UsageError("--replica: of several, each would be proved as of another moment")
     core = core.for_reports() if replica else core
     if anchor:
         anchor_files.refuse_to_replace(anchor)

@@ -117,7 +117,8 @@ def _replica(replica: Replica | None) -> Iterator[VerdictLine]:
         yield VerdictLine(Verdict.WARNING, f"database for reports: {error.detail}, so there are no reports")
         return
     behind = "how far it is behind cannot be seen" if lag is None else f"{lag:.1f} s behind"
-    yield VerdictLine(Verdict.OK, f"database for reports: {replica.engine.dialect.name}, {behind}")
+    kinds = ", ".join(engine.dialect.name for engine in replica.engines.values())
+    yield VerdictLine(Verdict.OK, f"database for reports: {kinds}, {behind}")
 
 
 def _rights_of_file(what: str, file: Path) -> Iterator[VerdictLine]:

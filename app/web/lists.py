@@ -123,7 +123,7 @@ def csv_answer(
 ) -> Response:
     """Everything from that place on. What goes wrong before the first line is sent is an error like any other; a file
     that cannot be read to its end is cut off, which a reader of HTTP notices. Raises TooManyDownloads."""
-    permit = download_permit()
+    permit = download_permit(for_user=caller().user_id is not None)
     try:
         first = read(place, ROWS_AT_ONCE)
     except BaseException:
@@ -135,9 +135,9 @@ def csv_answer(
     return response
 
 
-def download_permit() -> DownloadPermit:
+def download_permit(*, for_user: bool = False) -> DownloadPermit:
     """A place for one file that is being sent, until the permit is given back. Raises TooManyDownloads."""
-    downloads = _downloads if caller().user_id is None else _downloads_of_users
+    downloads = _downloads_of_users if for_user else _downloads
     if not downloads.acquire(blocking=False):
         raise TooManyDownloads
     return DownloadPermit(downloads)

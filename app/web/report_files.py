@@ -89,10 +89,12 @@ class ReportQuery(In):
 def show_report_file(query: ReportQuery) -> Any:
     """A report as a CSV file or an XLSX workbook; a period has at most 93 days. Money is decimal, with its currency
     beside it."""
-    times = {"since": query.since, "until": query.until, "at": query.at}
-    check_bounds(query.report, {**times, "account": query.account})
-    at = None if query.at is None else moment_asked(query.at, is_end=True)
-    wanted = ReportWanted(_span(query.since, query.until), at, query.by, query.account or "")
+    return report_file(query)
+
+
+def report_file(query: ReportQuery) -> Response:
+    """The report as a file that is sent piece by piece."""
+    wanted = report_wanted(query)
     permit, folder = download_permit(), tempfile.TemporaryDirectory()
     try:
         file = Path(folder.name) / "report"
@@ -105,6 +107,14 @@ def show_report_file(query: ReportQuery) -> Any:
     response.headers["Content-Disposition"] = f'attachment; filename="{query.report}.{query.format}"'
     response.call_on_close(lambda: _done(folder, permit))
     return response
+
+
+def report_wanted(query: ReportQuery) -> ReportWanted:
+    """Of which time and account it is. Raises WrongBounds, NoSuchDay, EmptyTimeSpan, SpanTooLong."""
+    times = {"since": query.since, "until": query.until, "at": query.at}
+    check_bounds(query.report, {**times, "account": query.account})
+    at = None if query.at is None else moment_asked(query.at, is_end=True)
+    return ReportWanted(_span(query.since, query.until), at, query.by, query.account or "")
 
 
 def _span(since: str | None, until: str | None) -> Span | None:

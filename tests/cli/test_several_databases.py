@@ -309,3 +309,18 @@ def test_slots_are_moved_and_a_move_that_has_not_ended_is_told() -> None:
     assert run("slots", "move", "7,1024-1025", "--to", "second", "--resume", "--wait", "0").exit_code == 0
     assert "has not ended" not in run("check").output
     assert run("audit", "--quiet").exit_code == 0
+
+
+def test_reports_are_read_at_a_replica_of_each_and_the_audit_is_not() -> None:
+    settings = HALVES.replace('first.sqlite3"\n', 'first.sqlite3"\nreports_url = "sqlite:///first-copy.sqlite3"\n')
+    migrated(settings + '[reports_database_urls]\nsecond = "sqlite:///second-copy.sqlite3"\n')
+    assert "the replica of 'first' does not answer" in run("report", "trial-balance").output
+    for name in ("first", "second"):
+        Path(f"{name}-copy.sqlite3").write_bytes(b"")
+        query(name, f"VACUUM INTO '{name}-copy.sqlite3'")
+    assert "database for reports: sqlite, sqlite, how far it is behind cannot be seen" in run("check").output
+    done = run("report", "trial-balance")
+    assert done.exit_code == 0, done.output
+    assert run("audit", "--quiet").output == "audit: balanced\n"
+    refused = run("audit", "--replica")
+    assert (refused.exit_code, "each would be proved as of another moment" in refused.output) == (2, True)

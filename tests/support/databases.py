@@ -85,6 +85,22 @@ def new_database(template: str | None = None) -> str:
     return name
 
 
+@contextlib.contextmanager
+def copy_of(engine: Engine, file: Path) -> Iterator[str]:
+    """The URL of a copy of this database as it is now: in that file, or on PostgreSQL until the end."""
+    if engine.dialect.name == "sqlite":
+        with contextlib.closing(sqlite3.connect(engine.url.database or "")) as connection:
+            connection.execute(f"VACUUM INTO '{file}'")
+        yield f"sqlite:///{file}"
+        return
+    engine.dispose()  # a database that is copied has no connections
+    name = new_database(engine.url.database)
+    try:
+        yield url_of(name)
+    finally:
+        drop_database(name)
+
+
 def drop_database(name: str) -> None:
     with admin() as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

@@ -12,6 +12,7 @@ from typing import Any
 
 import annotated_types
 import pytest
+from pydantic import BaseModel
 
 from app.config import Serving, Settings
 
@@ -86,21 +87,23 @@ def test_every_limit_of_the_code_is_on_the_page() -> None:
     assert missing == set(), "write a line into docs/limits.md: what, limit, answer, constant"
 
 
+def _bounded(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any, Any, Any]]:
+    """Each setting with a least and a most value, and what it is if not set; those of dictionaries left out."""
+    for name, field in model.model_fields.items():
+        least = [one.ge for one in field.metadata if isinstance(one, annotated_types.Ge)]
+        most = [one.le for one in field.metadata if isinstance(one, annotated_types.Le)]
+        if least and most:
+            yield f"{prefix}{name}", least[0], most[0], "cores" if name == "web_workers" else field.default
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _bounded(field.annotation, f"{prefix}{name}.")
+
+
 def test_the_table_of_settings_is_true() -> None:
-    rows = dict(re.findall(r"^\| `([a-z_]+)`[^|]*((?:\|[^|\n]*){3})\|$", PAGE, re.MULTILINE))
-    for name, model in (
-        ("order_minutes", Settings),
-        ("message_days", Settings),
-        ("question_days", Settings),
-        ("call_days", Settings),
-        ("grace_seconds", Settings),
-        ("trusted_proxies", Settings),
-        ("web_workers", Serving),
-    ):
-        field = model.model_fields[name]
-        least = next(one.ge for one in field.metadata if isinstance(one, annotated_types.Ge))
-        most = next(one.le for one in field.metadata if isinstance(one, annotated_types.Le))
+    rows = dict(re.findall(r"^\| `([a-z_.]+)`[^|]*((?:\|[^|\n]*){3})\|$", PAGE, re.MULTILINE))
+    found = [*_bounded(Settings), *_bounded(Serving)]
+    assert len(found) > 15
+    for name, least, most, default in found:
         cells = [cell.strip() for cell in rows[name].split("|")[1:]]
-        assert cells[0].startswith(str(least))
-        assert cells[1] == str(most)
-        assert cells[2] in (str(field.default), "cores")
+        assert cells[0].startswith(str(least)), name
+        assert cells[1] == ("2^63 - 1" if most == 2**63 - 1 else str(most)), name
+        assert cells[2] == str(default), name

@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,6 +42,7 @@ VERBS = frozenset(
 """What an operation may begin with: the name of its view says it. `show_…` is `read…`."""
 NOT_OF_AN_OPERATION = frozenset({"method_not_allowed", "schema_outdated", "slot_map_outdated", "batch_not_applied"})
 """Answered before an operation is chosen, by /health/ready, or as a part of an answer with 200."""
+API = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
 RATES = {"RateLimit-Policy", "RateLimit", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}
 MODELS = "describe it in its `Field(description=…, examples=[…])`, or use a type of app/web/fields.py"
 
@@ -89,6 +91,21 @@ def test_operations_are_named_by_verbs_and_each_once(spec: dict[str, Any]) -> No
     odd = [name for name in counted if re.split("[A-Z]", name)[0] not in VERBS or not re.fullmatch("[A-Za-z]+", name)]
     assert odd == [], "name the view by a verb and a noun: `create_order` is createOrder"
     assert len(counted) == sum(len(path) for path in spec["paths"].values())
+
+
+def test_the_table_of_endpoints_has_every_operation_with_its_scopes(spec: dict[str, Any]) -> None:
+    """Of `docs/api.md`: `GET /v1/orders/<number>`. The scope `gift` is a user's, by the settings, and no key's."""
+    told = {}
+    for cells in (line.split(" | ") for line in API.splitlines() if re.match(r"\| `[A-Z]+ /", line)):
+        for method, path in re.findall(r"`([A-Z]+) (/[^`]*)`", cells[0]):
+            told[method, re.sub("<[^>]+>", "<>", path)] = cells[1]
+    missing = []
+    for path, found in spec["paths"].items():
+        for method, operation in found.items():
+            cell = told.get((method.upper(), re.sub("{[^}]+}", "<>", path)), "")
+            needs = re.findall("`([a-z]+)`", operation["description"].rpartition("Needs the scope")[2])
+            missing += [(method, path)] if not needs or set(needs) - {"gift"} - set(re.findall("[a-z]+", cell)) else []
+    assert missing == [], "write them into the table of docs/api.md: endpoints, scope, what"
 
 
 @every_operation

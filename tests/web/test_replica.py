@@ -42,7 +42,7 @@ def replica(engine: Engine, tmp_path: Path) -> Iterator[Replica]:
     made = build_replica(Settings(env="test", reports_database_url=f"sqlite:///{engine.url.database}"))
     assert made is not None
     yield made
-    made.engine.dispose()
+    made.dispose()
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def missing(tmp_path: Path) -> Iterator[Replica]:
     made = build_replica(Settings(env="test", reports_database_url=f"sqlite:///{tmp_path / 'gone.sqlite3'}"))
     assert made is not None
     yield made
-    made.engine.dispose()
+    made.dispose()
 
 
 def _backend(world: World, engine: Engine, replica: Replica | None) -> ApiClient:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import NamedTuple
 
 from app.domain.ledger import JOURNAL, AccountName, Lot, microseconds
@@ -54,6 +55,10 @@ class StoredAccount(NamedTuple):
     def has_book(self) -> bool:
         """Whether it has a version, a balance and a chain: users' accounts and journals."""
         return self.name.keeps_balance or self.name.code == JOURNAL
+
+    def sealed(self, seal: str) -> str:
+        """The audit's seal after the chains of this account, which has a book; `seal` is the one before."""
+        return sha256(bytes.fromhex(seal) + self.head + (self.marks_head or b"")).hexdigest()
 
 
 class StoredPosting(NamedTuple):

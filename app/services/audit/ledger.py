@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from hashlib import sha256
 
 from app.domain.bill_figures import BillRule
 from app.domain.ledger import AccountName, InvalidTransfer, genesis
@@ -25,7 +24,14 @@ from app.domain.proof.events import MarksProof, StoredMark, SubjectProof
 from app.domain.proof.rows import UNREADABLE, LedgerFinding, Report, Reversed, StoredAccount, StoredLot, StoredPosting
 from app.domain.report_tables import asset_written
 from app.models.base import AnyRow
-from app.services.audit.ledger_rows import HOW_MANY, SlotReader, slots_to_prove, snapshot
+from app.services.audit.ledger_rows import (
+    HOW_MANY,
+    SlotReader,
+    slots_to_prove,
+    snapshot,
+    stored_account,
+    stored_accounts,
+)
 from app.services.base.transaction import Sessions, Transaction
 
 MOST_LEDGER_FINDINGS = 100
@@ -112,6 +118,20 @@ def audit_slot(sessions: Sessions, slot: int, state: AuditState, *, as_of: AsOf,
         _audit(session, slot, state, today, watch)
 
 
+def seal_of_slot(tx: Transaction, slot: int) -> str:
+    """The seal that `audit_slot` ends with, without its proof: the seal is made of the heads of the chains. "" for a
+    slot that has no account with a book."""
+    seal = ""
+    for row in stored_accounts(tx, slot):
+        try:
+            account = stored_account(row)
+        except InvalidTransfer:  # a finding for the audit, which goes on
+            continue
+        if account.has_book:
+            seal = account.sealed(seal)
+    return seal
+
+
 def _audit(session: Transaction, slot: int, state: AuditState, today: Today, watch: Watch) -> None:
     with closing(SlotReader(session, slot)) as reader:
         run = _SlotAudit(reader, slot, today, state, watch)
@@ -157,12 +177,12 @@ class _SlotAudit:
     def _read_accounts(self) -> None:
         for row in self._reader.accounts():
             try:
-                name = AccountName(*row[1:5])
+                account = stored_account(row)
             except InvalidTransfer as error:
                 self.found("accounts", row.id, str(error))
             else:
-                self._accounts[row.id] = StoredAccount(row.id, name, *row[5:])
-                self._names[row.id] = name
+                self._accounts[row.id] = account
+                self._names[row.id] = account.name
 
     def _check_subjects(self) -> dict[int, int]:
         """Holds, refusals and freezings; what holds reserve on each account."""
@@ -198,8 +218,7 @@ class _SlotAudit:
         key = (account.name.asset, account.name.environment)
         self._sums[key] += account.balance - proof.moved
         self._state.accounts += 1
-        heads = bytes.fromhex(self._state.seal) + account.head + (account.marks_head or b"")
-        self._state.seal = sha256(heads).hexdigest()
+        self._state.seal = account.sealed(self._state.seal)
 
     def _tell(self, proved: int) -> None:
         self._state.transfers += proved

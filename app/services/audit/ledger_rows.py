@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import groupby
 from operator import itemgetter
@@ -13,9 +13,9 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Engine, Integer, Select, and_, bindparam, func, select, text
 
 from app.domain.account_events import Freezing
-from app.domain.ledger import REVERSAL
+from app.domain.ledger import REVERSAL, AccountName
 from app.domain.proof.events import StoredHold, StoredMark, StoredRefusal, Subject
-from app.domain.proof.rows import StoredLot, StoredPosting
+from app.domain.proof.rows import StoredAccount, StoredLot, StoredPosting
 from app.domain.spending import CAPTURE
 from app.models.base import AnyRow
 from app.models.engine import READ_ONLY
@@ -106,10 +106,21 @@ def snapshot(sessions: Sessions) -> Iterator[Transaction]:
         yield Transaction(snapshotted)
 
 
+def stored_accounts(tx: Transaction, slot: int) -> Sequence[AnyRow]:
+    """The accounts of a slot, in the order in which they are proved and sealed."""
+    return tx.execute(_ACCOUNTS, {"p_slot": slot}).all()
+
+
+def stored_account(row: AnyRow) -> StoredAccount:
+    """Raises InvalidTransfer if its name is none."""
+    return StoredAccount(row.id, AccountName(*row[1:5]), *row[5:])
+
+
 class SlotReader:
     """The rows of one slot, in streams that may be read side by side. `close` it: a break leaves some of them open."""
 
     def __init__(self, session: Transaction, slot: int) -> None:
+        self._session = session
         self._connection = session.connection()
         self._values = {"p_slot": slot}
         self._open = ExitStack()
@@ -121,7 +132,7 @@ class SlotReader:
     def accounts(self) -> Iterator[AnyRow]:
         """All of them are needed at once. They tell how much there is to read: few rows come in one piece, which
         takes a round trip instead of three."""
-        rows = self._connection.execute(_ACCOUNTS, self._values).all()
+        rows = stored_accounts(self._session, self._values["p_slot"])
         if sum(row.version + row.marks for row in rows) > LEDGER_ROWS_AT_ONCE:
             self._options = {"yield_per": LEDGER_ROWS_AT_ONCE}
         return iter(rows)

@@ -30,7 +30,7 @@ from app.domain.refunding import Clawback
 from app.domain.schedule import AskRules
 from app.providers.registry import Registry
 from app.providers.tools import Clock
-from app.services.base.databases import Databases, OneDatabase
+from app.services.base.databases import Databases
 from app.services.base.errors import SlotsFrozen
 from app.services.base.replica import Replica
 from app.services.base.transaction import Sessions, Transaction, alone, read, transact
@@ -214,8 +214,7 @@ class Core:
         what a user did a moment ago. Raises ReportsUnavailable."""
         if self.replica is None:
             return self
-        self.replica.check_usable()
-        return replace(self, databases=OneDatabase(self.replica.sessions))
+        return replace(self, databases=self.replica.databases())
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import merge
+from itertools import groupby
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Select, bindparam, select, tuple_, union_all
@@ -70,10 +71,13 @@ def page_everywhere(
     *,
     newest_first: bool = True,
 ) -> ListPage[PageRow]:
-    """A page of a list over all users. `read` gives the first rows of one database, in the order of their places."""
+    """A page of a list over all users. `read` gives the first rows of one database, in the order of their places. A row
+    that is in two of them, because its slot is on its way, is listed once."""
     parts = [each.alone(read) for each in core.everywhere()]
-    rows = parts[0] if len(parts) == 1 else list(merge(*parts, key=place, reverse=newest_first))
-    return page_of(rows, most, place)
+    if len(parts) == 1:
+        return page_of(parts[0], most, place)
+    merged = groupby(merge(*parts, key=place, reverse=newest_first), place)
+    return page_of([next(rows) for _, rows in merged], most, place)
 
 
 def beyond(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -70,15 +71,17 @@ class TimelineEntry:
         return self.at, RANKS[self.kind], len(self.number), self.number
 
 
-def sentence(entry: TimelineEntry) -> str:
-    """The entry in plain words, without its time."""
-    say = _SENTENCES[entry.kind]
+def sentence(entry: TimelineEntry, say: Callable[[str], str] = str) -> str:
+    """The entry in plain words, without its time. `say` translates a text of SENTENCES or PARTS."""
     named = {name: "" if value is None else value for name, value in asdict(entry).items()}
-    text = say.format(**named, money=_money(entry), about=_about(entry), by=_by(entry), told=_told(entry))
+    parts = {"money": _money(entry), "told": f"({entry.detail})" if entry.detail else ""}
+    for part, template in _parts_of(entry):
+        parts[part] = say(PARTS[template]).format(**named)
+    text = say(SENTENCES[entry.kind]).format(**named, **{"about": "", "by": "", **parts})
     return " ".join(text.split())
 
 
-_SENTENCES = {
+SENTENCES = {
     EntryKind.AGREEMENT_MADE: "agreement {number} with {provider_account} was made: {what} {money} {told}",
     EntryKind.PERIOD: "period {number} of the agreement was written down: {what}: {outcome} {told}",
     EntryKind.ORDER_MADE: "order {number} was made: {what} {money}",
@@ -115,16 +118,23 @@ def _money(entry: TimelineEntry) -> str:
     return asset_written(entry.amount, asset, *accounts)
 
 
-def _about(entry: TimelineEntry) -> str:
+def _parts_of(entry: TimelineEntry) -> Iterator[tuple[str, str]]:
+    """The parts that the sentence has, and which text each is made of."""
     if entry.refund is not None:
-        return f"about refund {entry.refund}"
-    return "" if entry.payment is None else f"about payment {entry.payment}"
+        yield "about", "refund"
+    elif entry.payment is not None:
+        yield "about", "payment"
+    if entry.actor:
+        yield "by", "actor_and_reason" if entry.reason else "actor"
+    elif entry.reason:
+        yield "by", "reason"
 
 
-def _by(entry: TimelineEntry) -> str:
-    by = f"by {entry.actor}" if entry.actor else ""
-    return f"{by}: {entry.reason}" if entry.reason else by
-
-
-def _told(entry: TimelineEntry) -> str:
-    return f"({entry.detail})" if entry.detail else ""
+PARTS = {
+    "refund": "about refund {refund}",
+    "payment": "about payment {payment}",
+    "actor": "by {actor}",
+    "reason": ": {reason}",
+    "actor_and_reason": "by {actor}: {reason}",
+}
+"""What a sentence may have in it."""

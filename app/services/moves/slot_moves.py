@@ -8,14 +8,18 @@ What is done already is seen in the map and in the rows, so a move that was kill
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import Engine, select, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import sessionmaker
 
 from app.domain.chart import HOUSE_SLOT
@@ -25,20 +29,24 @@ from app.models.base import AnyRow
 from app.models.distribution import is_cluster
 from app.models.ledger import ACCOUNTS
 from app.models.slot_fence import set_fence
-from app.models.slot_guard import sweep
 from app.models.slot_map import SLOT_MAP
 from app.models.slot_moves import SLOT_MOVES
-from app.services.audit.ledger import AsOf, AuditState, audit_slot
+from app.services.audit.ledger import seal_of_slot
 from app.services.base.context import Core, Tx
 from app.services.base.slot_maps import MAP_LOOK_SECONDS, KeptMap, SlotMaps, newest_kept
+from app.services.base.transaction import Transaction, read
 from app.services.base.upsert import insert_if_new
-from app.services.moves.slot_rows import carry_slots, digests_of
+from app.services.base.used_slots import used_slots
+from app.services.moves.slot_rows import MapChanged, carry_slots, digests_of, rows_by_slot
 
 FREEZE_SECONDS = 2 * MAP_LOOK_SECONDS
 """After the map is frozen, before anything is carried: every process has looked at home meanwhile, and what had begun
 before has ended. Who could not look is kept out by the fence."""
 HOLD_SECONDS = 60
-"""After a move's process was last at work, another one may go on."""
+"""After a move's process was last heard of, another one may go on."""
+HOLD_AGAIN_SECONDS = 15
+USUAL_ROWS = 50_000
+"""A group has no more, unless one slot has: some seconds of carrying."""
 FENCE_ATTEMPTS = 20
 _m = SLOT_MOVES.c
 
@@ -69,13 +77,14 @@ class SlotMover:
     maps: SlotMaps
     freeze_seconds: float = FREEZE_SECONDS
     pause: Callable[[float], object] = time.sleep
+    hold_again_seconds: float = HOLD_AGAIN_SECONDS
     holder: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def move(
-        self, slots: Collection[int], target: str, *, at_once: int, resume: bool = False
+        self, slots: Collection[int], target: str, *, at_once: int, most_rows: int = USUAL_ROWS, resume: bool = False
     ) -> Iterator[CarriedSlots]:
-        """Move these slots, `at_once` at a time; each group when it is done. With `resume` a move whose process is
-        known to be dead is gone on with at once, and not after a minute.
+        """Move these slots, `at_once` at a time, or fewer if these have more than `most_rows` rows; each group when it
+        is done. With `resume` a move whose process is known to be dead is gone on with at once, and not after a minute.
 
         Raises MoveRefused; RowsDiffer, after which the slots in hand stay frozen until a person has looked.
         """
@@ -83,8 +92,10 @@ class SlotMover:
         move = self._take(text_of_ranges(ranges_of(slots)), target, take_from_another=resume)
         # A process that died while it wrote the map has left an older one in some databases.
         self._write(newest_kept(self.maps.engines), list(self.maps.engines)[::-1])
-        while group := self._next_group(slots, target, at_once):
-            yield self._move_group(move, group, target)
+        while group := self._next_group(slots, target, at_once, most_rows):
+            with self._held(move):
+                done = self._move_group(move, group, target)
+            yield done
         self.core.home.transact(lambda tx: _end(tx, move))
 
     def _check(self, slots: Collection[int], target: str) -> None:
@@ -134,18 +145,43 @@ class SlotMover:
         if not self.core.home.transact(work):
             raise MoveRefused("another process has gone on with this move")
 
-    def _next_group(self, slots: Collection[int], target: str, at_once: int) -> list[int]:
+    @contextmanager
+    def _held(self, move: int) -> Iterator[None]:
+        """Inside, nobody takes this process for dead, however long a statement takes."""
+        ended = threading.Event()
+
+        def hold() -> None:
+            while not ended.wait(self.hold_again_seconds):
+                with suppress(DBAPIError, PoolTimeout, MoveRefused):  # the work itself meets what is wrong
+                    self._hold(move)
+
+        thread = threading.Thread(target=hold, name="hold-move", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def _next_group(self, slots: Collection[int], target: str, at_once: int, most_rows: int) -> list[int]:
         """The slots that are frozen already, or the next that lie together in another database."""
         now = newest_kept(self.maps.engines).map
         if now.frozen:
             return sorted(now.frozen)
         left = [slot for slot in sorted(slots) if now.of_slot[slot] != target]
-        return [slot for slot in left if now.of_slot[slot] == now.of_slot[left[0]]][:at_once]
+        together = [slot for slot in left if now.of_slot[slot] == now.of_slot[left[0]]][:at_once]
+        if not together:
+            return []
+        rows = rows_by_slot(self.maps.engines[now.of_slot[together[0]]], together)
+        sums = accumulate(rows.get(slot, 0) for slot in together)
+        return together[: max(1, sum(total <= most_rows for total in sums))]
 
     def _move_group(self, move: int, group: Sequence[int], target: str) -> CarriedSlots:
         kept = newest_kept(self.maps.engines)
         name = kept.map.of_slot[group[0]]
         source, into = self.maps.engines[name], self.maps.engines[target]
+        # What works there must not touch the copies before they count: it would plan deliveries of their events.
+        self._fence(into, kept.map, target)
         if not kept.map.frozen:
             kept = KeptMap(name, kept.version + 1, kept.map.freezing(group))
         self._write(kept, list(self.maps.engines))
@@ -155,7 +191,10 @@ class SlotMover:
         self._fence(source, moved, name)
         before = self._seals(source, group)
         self._hold(move)
-        rows = carry_slots(source, into, group)
+        try:
+            rows = carry_slots(source, into, group, version=kept.version)
+        except MapChanged as error:
+            raise MoveRefused(f"another process has gone on with this move: {error}") from None
         self._hold(move)
         seals = self._seals(into, group)
         for slot, seal in before.items():
@@ -187,15 +226,13 @@ class SlotMover:
 
     def _seals(self, engine: Engine, slots: Collection[int]) -> dict[int, str]:
         """The audit's seal of each slot that has accounts here."""
-        with engine.connect() as connection:
-            used = select(ACCOUNTS.c.slot).distinct().prefix_with(sweep("operator")).where(ACCOUNTS.c.slot.in_(slots))
-            found = sorted(connection.execute(used).scalars())
-        seals = {}
-        for slot in found:
-            state = AuditState()
-            audit_slot(sessionmaker(engine), slot, state, as_of=AsOf(self.core.rules.ledger, self.core.clock.now))
-            seals[slot] = state.seal
-        return seals
+
+        def work(tx: Transaction) -> dict[int, str]:
+            tx.of_several_slots("audit")
+            found = used_slots(tx, "operator", select(ACCOUNTS.c.slot).where(ACCOUNTS.c.slot.in_(slots)))
+            return {slot: seal_of_slot(tx, slot) for slot in found}
+
+        return read(sessionmaker(engine), work, snapshot=True)
 
     def _refuse_rows(self, engine: Engine, slots: Collection[int], what: str) -> None:
         with engine.connect() as connection:

@@ -1,30 +1,46 @@
 """The rows of some slots, carried from one database to another: copied whole, compared, and only then deleted.
 
 Rows go from driver to driver as the database writes them, so nothing is lost on the way by a type of ours. All slots go
-at once, for their users wait: a table takes six statements, however many slots there are.
+at once, for their users wait: a table takes four statements, however many slots there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, delete, func, insert, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    delete,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from app.models.endpoints import DELIVERIES, POSITIONS
 from app.models.engine import READ_ONLY
 from app.models.events import EVENTS, FEEDS
 from app.models.slot_fence import moving, slot_column, tables_by_slot
 from app.models.slot_guard import sweep
+from app.models.slot_map import SLOT_MAP
 from app.services.base.statements import Transaction
 from app.services.base.upsert import insert_if_new
 from app.services.events.feed import FEED
 
+CARRY_ATTEMPTS = 8
 _MODULUS = 1 << 256
+_CHANGED_MEANWHILE = "40001"
+_LOCKED = "55P03"
 _NEW_PLACES = {"events": ("position",), "deliveries": ("position",)}
 """Columns that are given anew in the other database, and not compared."""
 _e, _d, _p, _f = EVENTS.c, DELIVERIES.c, POSITIONS.c, FEEDS.c
@@ -32,6 +48,10 @@ _e, _d, _p, _f = EVENTS.c, DELIVERIES.c, POSITIONS.c, FEEDS.c
 
 class RowsDiffer(Exception):
     """The rows of these slots are not the same in both databases: nothing was deleted."""
+
+
+class MapChanged(Exception):
+    """The map of the slots is not the one for which rows were to be carried, or another process carries them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,39 +69,80 @@ Digests = dict[str, TableDigest]
 
 def digests_of(connection: Connection, slots: Collection[int]) -> Digests:
     """Of all rows of these slots."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+    _without_timeout(connection)
     found = {}
     for table in tables_by_slot():
-        count = total = 0
-        for line in _lines(connection, table, slots):
-            count += 1
-            total = (total + int.from_bytes(sha256(line).digest())) % _MODULUS
-        if count:
-            found[table.name] = TableDigest(count, total)
+        counted = _Counted(0)
+        for line in _lines(connection, table, slots, _compared_columns(table)):
+            counted.add(line)
+        if counted.rows:
+            found[table.name] = counted.digest
     return found
 
 
-def carry_slots(source: Engine, target: Engine, slots: Collection[int]) -> int:
-    """Let the rows of these slots lie in `target` and no more in `source`; how many these are. No row of them may
-    change meanwhile (`models.slot_fence`). Killed anywhere, it can be done again with the same slots.
+def rows_by_slot(engine: Engine, slots: Collection[int]) -> dict[int, int]:
+    """How many rows each of these slots has; slots without any are left out."""
+    found = Counter[int]()
+    with engine.connect().execution_options(**{READ_ONLY: True}) as connection:
+        _without_timeout(connection)
+        for table in tables_by_slot():
+            column = table.c[slot_column(table)]
+            wanted = select(column, func.count()).prefix_with(sweep("operator")).where(_of(table, slots))
+            for slot, rows in connection.execute(wanted.group_by(column)):
+                found[slot] += rows
+    return dict(found)
 
-    Raises RowsDiffer if the slots had other rows in `target` already.
+
+def carry_slots(source: Engine, target: Engine, slots: Collection[int], *, version: int) -> int:
+    """Let the rows of these slots lie in `target` and no more in `source`; how many these are. No row of them may
+    change meanwhile (`models.slot_fence`). Killed anywhere, it can be done again with the same slots. `version` is that
+    of the map which freezes them, in both databases; nobody changes the map there before the rows are carried.
+
+    Raises RowsDiffer if the slots had other rows in `target` already; MapChanged if the map is another one.
     """
-    with source.connect().execution_options(**{READ_ONLY: True}) as reading:
-        here = digests_of(reading, slots)
-        with target.connect().execution_options(**{READ_ONLY: True}) as connection:
-            there = digests_of(connection, slots)
-        if here and not there:
-            with target.begin() as writing:
-                _copy(reading, writing, slots)
-                there = digests_of(writing, slots)
+    for attempt in range(1, CARRY_ATTEMPTS + 1):
+        try:
+            return _carry(source, target, slots, version)
+        except DBAPIError as error:
+            # The feed has given an event its place meanwhile: what was copied stays, and is compared.
+            if getattr(error.orig, "sqlstate", None) != _CHANGED_MEANWHILE or attempt == CARRY_ATTEMPTS:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _carry(source: Engine, target: Engine, slots: Collection[int], version: int) -> int:
+    """The transaction in the source reads and deletes as of one moment: PostgreSQL refuses to delete what was changed
+    since, and SQLite lets nobody write. It is committed after that in the target, never before."""
+    one_moment = {} if source.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+    with source.connect().execution_options(**one_moment) as leaving, leaving.begin():
+        _require_map(leaving, version)
+        with target.begin() as arriving:
+            _require_map(arriving, version)
+            there = digests_of(arriving, slots)
+            if there:
+                here = digests_of(leaving, slots)
+            else:
+                here = _copy(leaving, arriving, slots)
+                there = digests_of(arriving, slots)
+            if here:
                 _compare(here, there)
-    if here:
-        with source.begin() as connection:
-            _compare(digests_of(connection, slots), there)
-            _delete(connection, slots, there)
+        _delete(leaving, slots, here)
     return sum(digest.rows for digest in there.values())
+
+
+def _require_map(connection: Connection, version: int) -> None:
+    """Raise MapChanged unless this database bears that map, which it does until the transaction ends: a process that
+    was stopped in the middle of a carry, and wakes when others have gone on, deletes nothing. And one carries at a
+    time."""
+    kept = select(SLOT_MAP.c.version).where(SLOT_MAP.c.id == 1).with_for_update(nowait=True)
+    try:
+        found = connection.execute(kept).scalar_one()
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) == _LOCKED:
+            raise MapChanged("it carries these slots at this moment") from None
+        raise
+    if found != version:
+        raise MapChanged(f"the map of the slots has the version {found}, and had {version}")
 
 
 def _compare(here: Digests, there: Digests) -> None:
@@ -98,12 +159,14 @@ def _of(table: Table, slots: Collection[int]) -> ColumnElement[bool]:
     return table.c[slot_column(table)].in_(sorted(slots))
 
 
-def _rows(connection: Connection, table: Table, slots: Collection[int], left_out: tuple[str, ...] = ()) -> str:
-    """The statement for the driver that reads these rows."""
-    columns = [column for column in table.columns if column.name not in left_out]
-    dialect: Any = {"postgresql": postgresql, "sqlite": sqlite}[connection.dialect.name].dialect()
-    wanted = select(*columns).where(_of(table, slots))
-    return str(wanted.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+def _compared_columns(table: Table) -> list[Column[Any]]:
+    given_anew = _NEW_PLACES.get(table.name, ())
+    return [column for column in table.columns if column.name not in given_anew]
+
+
+def _without_timeout(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
 
 
 def _driver(connection: Connection) -> Any:
@@ -113,13 +176,38 @@ def _driver(connection: Connection) -> Any:
     return connection.connection.driver_connection
 
 
-def _lines(connection: Connection, table: Table, slots: Collection[int]) -> Iterator[bytes]:
-    """Each row as a text of its own, without the columns that are given anew."""
-    sql = _rows(connection, table, slots, _NEW_PLACES.get(table.name, ()))
+@dataclass(slots=True)
+class _Counted:
+    """The digest of a table whose rows go by, each as a text or as SQLite's values."""
+
+    left_out: int
+    """How many columns at the end of each row are not compared."""
+    rows: int = 0
+    sum: int = 0
+
+    @property
+    def digest(self) -> TableDigest:
+        return TableDigest(self.rows, self.sum % _MODULUS)
+
+    def add(self, line: Any) -> None:
+        if isinstance(line, tuple):
+            compared = repr(line[: len(line) - self.left_out]).encode()
+        else:
+            compared = line.rsplit(b"\t", self.left_out)[0]  # a tab inside a value is written as \t
+        self.rows += 1
+        self.sum += int.from_bytes(sha256(compared).digest())
+
+
+def _lines(
+    connection: Connection, table: Table, slots: Collection[int], columns: Sequence[Column[Any]]
+) -> Generator[Any, None, None]:
+    """Each row as the database writes it: a line of COPY, or SQLite's values."""
+    dialect: Any = {"postgresql": postgresql, "sqlite": sqlite}[connection.dialect.name].dialect()
+    wanted = select(*columns).where(_of(table, slots))
+    sql = str(wanted.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
     with closing(_driver(connection).cursor()) as cursor:
         if connection.dialect.name == "sqlite":
-            for row in cursor.execute(sql):
-                yield repr(row).encode()
+            yield from cursor.execute(sql)
             return
         rest = b""
         with cursor.copy(f"COPY ({sql}) TO STDOUT") as copy:
@@ -128,28 +216,42 @@ def _lines(connection: Connection, table: Table, slots: Collection[int]) -> Iter
                 yield from lines
 
 
-def _copy(source: Connection, target: Connection, slots: Collection[int]) -> None:
+def _copy(source: Connection, target: Connection, slots: Collection[int]) -> Digests:
+    """What was copied."""
+    _without_timeout(source)
+    copied = {}
     with moving(target):
         for table in tables_by_slot():
-            _copy_table(source, target, table, slots)
+            digest = _copy_table(source, target, table, slots)
+            if digest.rows:
+                copied[table.name] = digest
         planned = source.execute(select(_p.endpoint_id, _p.planned)).all()
         _place(target, slots, {row.endpoint_id: row.planned for row in planned})
+    return copied
 
 
-def _copy_table(source: Connection, target: Connection, table: Table, slots: Collection[int]) -> None:
-    rows = _rows(source, table, slots)
-    with closing(_driver(source).cursor()) as reading, closing(_driver(target).cursor()) as writing:
+def _copy_table(source: Connection, target: Connection, table: Table, slots: Collection[int]) -> TableDigest:
+    compared = _compared_columns(table)
+    columns = [*compared, *(column for column in table.columns if column not in set(compared))]
+    counted = _Counted(len(columns) - len(compared))
+    lines = _lines(source, table, slots, columns)
+
+    def passing() -> Iterator[Any]:
+        for line in lines:
+            counted.add(line)
+            yield line
+
+    with closing(lines), closing(_driver(target).cursor()) as writing:
+        names = ", ".join(f'"{column.name}"' for column in columns)
         if target.dialect.name == "sqlite":
-            into = insert(table).compile(dialect=sqlite.dialect(paramstyle="qmark"))
-            writing.executemany(str(into), reading.execute(rows).fetchall())
-            return
-        names = ", ".join(f'"{column.name}"' for column in table.columns)
-        with (
-            reading.copy(f"COPY ({rows}) TO STDOUT") as blocks,
-            writing.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy,
-        ):
-            for block in blocks:
-                copy.write(block)
+            values = ", ".join("?" * len(columns))
+            into = f"INSERT INTO {table.name} ({names}) VALUES ({values})"  # noqa: S608 - names of our own tables
+            writing.executemany(into, passing())
+        else:
+            with writing.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
+                for line in passing():
+                    copy.write(line + b"\n")
+    return counted.digest
 
 
 def _place(target: Connection, slots: Collection[int], planned: dict[int, int]) -> None:

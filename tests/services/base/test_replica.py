@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,17 +27,8 @@ from tests.support.world import World
 def copy_url(world: World, engine: Engine, tmp_path: Path) -> Iterator[str]:
     """A copy of the world's database, made after the first order: what a replica knows that has heard of no other."""
     world.order("alice")
-    if engine.dialect.name == "sqlite":
-        with contextlib.closing(sqlite3.connect(engine.url.database or "")) as connection:
-            connection.execute(f"VACUUM INTO '{tmp_path / 'copy.sqlite3'}'")
-        yield f"sqlite:///{tmp_path / 'copy.sqlite3'}"
-        return
-    engine.dispose()  # a database that is copied has no connections
-    name = databases.new_database(engine.url.database)
-    try:
-        yield databases.url_of(name)
-    finally:
-        databases.drop_database(name)
+    with databases.copy_of(engine, tmp_path / "copy.sqlite3") as url:
+        yield url
 
 
 @contextlib.contextmanager
@@ -48,7 +38,7 @@ def replica_at(url: str) -> Iterator[Replica]:
     try:
         yield replica
     finally:
-        replica.engine.dispose()
+        replica.dispose()
 
 
 @pytest.fixture
@@ -79,7 +69,7 @@ def test_nothing_is_changed_through_the_replica(core: Core) -> None:
 def test_a_replica_with_another_schema_is_refused_until_it_has_ours(core: Core, copy_url: str) -> None:
     replica, moment = core.replica, [100.0]
     assert replica is not None
-    replica = Replica(replica.engine, clock=lambda: moment[0])
+    replica = Replica(replica.engines, clock=lambda: moment[0])
     replica.check_usable()
     _write_revision(copy_url, "0001")
     with pytest.raises(ReportsUnavailable) as refused:

@@ -2,113 +2,40 @@
 
 from __future__ import annotations
 
-import contextlib
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, event, func, insert, select, text, update
+from sqlalchemy import Engine, func, insert, select, text
 
-from app.composition import databases_of_maps
-from app.domain.numbers import slot_of_user
 from app.domain.refunding import Clawback
-from app.domain.slot_map import map_of
-from app.domain.spending import Spend
 from app.models.base import Base
 from app.models.endpoints import POSITIONS
 from app.models.events import EVENTS
-from app.models.ledger import ACCOUNTS
-from app.services import ledger
 from app.services.accounts.catalog import import_products, parse_catalogue
-from app.services.base.context import Core
-from app.services.base.databases import SharedSlots
 from app.services.base.errors import SlotsFrozen
 from app.services.base.idempotency import keyed
-from app.services.base.slot_maps import SlotMaps, write_missing
+from app.services.base.slot_maps import SlotMaps
 from app.services.calls import refund_calls
 from app.services.events import feed
 from app.services.moves.slot_moves import MoveRefused, SlotMover, unfinished_move
-from app.services.moves.slot_rows import RowsDiffer, carry_slots, digests_of
 from app.services.refunds.requests import Wanted
 from app.worker import Worker
 from tests.promises.test_store_purchases import CATALOGUE as STORE_CATALOGUE
 from tests.promises.test_store_purchases import PRODUCT, Store
+from tests.services.moves.house import (
+    HIGH,
+    MAP,
+    MOVED,
+    SLOT,
+    STAYS,
+    House,
+    blowing,
+)
 from tests.support.faults import Injected
 from tests.support.friends import friends_in
-from tests.support.two_databases import HALF, by_hand
-from tests.support.world import CATALOGUE, World
+from tests.support.world import World
 
 pytestmark = pytest.mark.one_database
-LIVE = "sandbox"
-MOVED, STAYS, HIGH = "alice", "bob", "carol"
-"""Users: of a slot of the first database that is moved, of one that stays there, and of the second database."""
-SLOT = slot_of_user(MOVED)
-MAP = map_of([("first", [(0, HALF - 1)]), ("second", [(HALF, 2 * HALF - 1)])])
-
-
-class House:
-    """A service over two databases whose settings do not say which slots lie where."""
-
-    def __init__(self, world: World, engines: dict[str, Engine]) -> None:
-        self.engines = engines
-        write_missing(engines, MAP)
-        self.maps = self.looks()
-        self.world = world
-        self.world.core = self.core_of(self.maps)
-        import_products(self.core, parse_catalogue(CATALOGUE))
-
-    @property
-    def core(self) -> Core:
-        return self.world.core
-
-    def looks(self) -> SlotMaps:
-        """The map as a process of its own sees it, that looks whenever it is asked to."""
-        clock = iter(range(0, 1_000_000, 10))
-        maps = SlotMaps(self.engines, None, clock=lambda: float(next(clock)))
-        maps.check_all()
-        return maps
-
-    def core_of(self, maps: SlotMaps) -> Core:
-        shared = databases_of_maps(maps)
-        assert isinstance(shared, SharedSlots)
-        return replace(self.world.core, databases=by_hand(shared))
-
-    def mover(self, while_frozen: Callable[[], object] = lambda: None) -> SlotMover:
-        return SlotMover(self.core, self.maps, pause=lambda _: while_frozen())
-
-    def move(self, *slots: int, to: str = "second", resume: bool = False) -> list[Any]:
-        done = list(self.mover().move(slots or [SLOT], to, at_once=1, resume=resume))
-        assert self.maps.is_current()
-        return done
-
-    def coins(self, user: str) -> int:
-        slot = slot_of_user(user)
-        found = self.core.at(slot).read(lambda tx: ledger.balances(tx, slot, user))
-        return sum(one.balance for one in found if one.asset == "coin")
-
-    def spend(self, user: str, key: str, core: Core | None = None) -> None:
-        core, slot = core or self.core, slot_of_user(user)
-        request = Spend(user, "coin", 10, key, environment=LIVE)
-        core.at(slot).transact(lambda tx: ledger.spend(tx, slot=slot, request=request, at=tx.now))
-
-    def buys(self, user: str) -> int:
-        payment: int = self.world.order(user, key=f"order-{user}").payments[-1].id
-        self.world.pay(payment)
-        self.world.deliver()
-        return payment
-
-    def tables(self, name: str, slot: int = SLOT) -> set[str]:
-        with self.engines[name].connect() as connection:
-            return set(digests_of(connection, [slot]))
-
-
-@pytest.fixture
-def house(world: World, engine: Engine, second_engine: Engine) -> House:
-    assert SLOT < HALF <= slot_of_user(HIGH)
-    assert slot_of_user(STAYS) < HALF
-    return House(world, {"first": engine, "second": second_engine})
 
 
 def test_after_the_move_every_flow_goes_on_in_the_other_database(house: House) -> None:
@@ -169,7 +96,7 @@ def test_a_move_that_is_killed_before_any_of_its_commits_goes_on(house: House) -
     while True:
         blow_at += step
         to = places[0]
-        with _blowing(house.engines, blow_at) as blown:
+        with blowing(house.engines, blow_at) as blown:
             try:
                 house.move(to=to)
             except Injected:
@@ -185,29 +112,6 @@ def test_a_move_that_is_killed_before_any_of_its_commits_goes_on(house: House) -
     assert blow_at > 9
     house.spend(MOVED, "two")
     house.world.assert_balanced()
-
-
-@contextlib.contextmanager
-def _blowing(engines: dict[str, Engine], at: int) -> Iterator[list[int]]:
-    """Raises before the commit of that transaction, among those that changed rows; whether it has is in the list."""
-    blown: list[int] = []
-    counted = iter(range(1, 1_000))
-
-    def saw(connection: Connection, _cursor: Any, sql: str, *_: Any) -> None:
-        if sql.split(None, 1)[0] in ("INSERT", "UPDATE", "DELETE") or "TRIGGER lots_fence" in sql:
-            connection.info["changed"] = True
-
-    def commits(connection: Connection) -> None:
-        if connection.info.pop("changed", False) and next(counted) == at:
-            blown.append(at)
-            raise Injected
-
-    with contextlib.ExitStack() as stack:
-        for engine in engines.values():
-            for name, listener in (("before_cursor_execute", saw), ("commit", commits)):
-                event.listen(engine, name, listener)
-                stack.callback(event.remove, engine, name, listener)
-        yield blown
 
 
 def test_what_cannot_be_moved_is_refused_and_nothing_is_frozen(house: House) -> None:
@@ -235,18 +139,6 @@ def test_what_cannot_be_moved_is_refused_and_nothing_is_frozen(house: House) -> 
     with pytest.raises(MoveRefused, match=f"the move of {SLOT} to second, begun at .* has not ended"):
         next(running.move([SLOT], "second", at_once=1))
     assert house.move(resume=True)
-
-
-def test_rows_that_differ_after_they_were_copied_are_not_deleted(house: House) -> None:
-    house.buys(MOVED)
-    source, target = house.engines["first"], house.engines["second"]
-    with _blowing({"first": source}, at=1), pytest.raises(Injected):
-        carry_slots(source, target, [SLOT])
-    with target.begin() as connection:
-        connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.slot == SLOT).values(frozen=True))
-    with pytest.raises(RowsDiffer, match=r"the slots have [0-9]+ rows in the table accounts"):
-        carry_slots(source, target, [SLOT])
-    assert house.coins(MOVED) == 66
 
 
 def test_readers_of_the_feed_see_moved_events_again_and_endpoints_do_not(house: House) -> None:
