@@ -7,13 +7,17 @@ from functools import partial
 
 from sqlalchemy import func, select
 
+from app.domain.bill_lines import BillSide, LineKind
 from app.domain.chart import WRITE_OFF
+from app.domain.differences import DifferenceType
 from app.domain.journal import JournalEntry, JournalLine, person_of
 from app.domain.report_tables import Amount
 from app.models.base import AnyRow
+from app.models.bills import BILL_LINES
 from app.models.differences import DIFFERENCE_CHANGES
 from app.services.base.context import Core, Tx, environment_of
 from app.services.base.sanitize import storable_text
+from app.services.bills.counted_lines import LinesOf, counted_lines
 from app.services.differences.difference_rows import (
     IN_WORK,
     LONGEST_DIFFERENCE_NOTE,
@@ -26,7 +30,9 @@ from app.services.differences.difference_rows import (
 )
 from app.services.finance.journal import EntryRequest, post_agreed
 
-_c = DIFFERENCE_CHANGES.c
+_c, _l = DIFFERENCE_CHANGES.c, BILL_LINES.c
+_TOLD_WRONGLY = frozenset({DifferenceType.OURS_NOT_THEIRS, DifferenceType.REFUND_MISSING, DifferenceType.AMOUNT})
+"""Of what the books have: a trade bill tells otherwise, or not at all."""
 
 
 def propose_write_off(core: Core, number: int, reason: str, *, actor: str) -> AnyRow:
@@ -62,10 +68,13 @@ def _confirm(tx: Tx, *, number: int, actor: str) -> AnyRow:
 
 
 def write_off_entries(tx: Tx, row: AnyRow) -> list[JournalEntry]:
-    """The journal entries that writing it off would book, one for each currency. Raises NotDone."""
+    """The journal entries that writing it off would book, one for each currency. Where the account bill has the money
+    as the books have it, the other bill alone is wrong, and nothing is to be booked. Raises NotDone."""
     account = tx.core.registry.get(row.provider_account)
     if account is None:
         raise NotDone(f"provider account {row.provider_account!r} is not configured")
+    if row.side == BillSide.TRADES and _balance_agrees(tx, row):
+        return []
     clearing, entries = f"clearing:{row.provider_account}", []
     for currency, minor in sorted(difference_of(row).moved_minor().items()):
         debit, credit = (clearing, WRITE_OFF) if minor > 0 else (WRITE_OFF, clearing)
@@ -73,6 +82,22 @@ def write_off_entries(tx: Tx, row: AnyRow) -> list[JournalEntry]:
         environment = environment_of(account.live)
         entries.append(JournalEntry(f"difference {row.id}", row.note, currency, lines, environment=environment))
     return entries
+
+
+def _balance_agrees(tx: Tx, row: AnyRow) -> bool:
+    """Whether an account bill tells of the payment, or refund, as the books do: less what the merchant gave away, which
+    never reaches the balance."""
+    if row.type not in _TOLD_WRONGLY or row.theirs is None or row.ours_minor is None:
+        return False
+    kind = LineKind.REFUND if row.ours_minor < 0 else LineKind.PAYMENT
+    of_it = [_l.theirs == row.theirs, _l.currency == row.ours_currency]
+    if kind is LineKind.REFUND:
+        of_it.append(_l.refund == row.refund)
+    trades = counted_lines(tx, LinesOf(row.provider_account, BillSide.TRADES, [kind]), *of_it, once=True)
+    given_away = tx.scalar(select(trades.c.discount_minor).where(trades.c.key == row.line_key)) or 0
+    funds = counted_lines(tx, LinesOf(row.provider_account, BillSide.FUNDS, [kind]), *of_it, once=True)
+    same = select(funds.c.key).where(funds.c.amount_minor == row.ours_minor + given_away).limit(1)
+    return tx.scalar(same) is not None
 
 
 def _times(tx: Tx, row: AnyRow) -> int:

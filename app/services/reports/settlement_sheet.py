@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import select
 
+from app.domain.accounting_time import TICK, end_of_day, start_of_day
 from app.domain.bill_figures import LineOwner
 from app.domain.bill_lines import BillSide, LineKind
 from app.domain.refunding import REFUND, REFUND_UNDONE
@@ -21,6 +22,7 @@ from app.services.base.context import Tx
 from app.services.bills.counted_lines import THAT_COUNTS, LinesOf, counted_lines, side_of_books
 from app.services.bills.line_owners import lines_with_owners
 from app.services.differences.difference_rows import difference_of
+from app.services.differences.told_lines import Coverage, readings_about
 from app.services.reports.bill_days import environment_of_bills, rule_of_bills
 from app.services.reports.movements import AT_ONCE, Period, money_moved
 
@@ -54,7 +56,7 @@ class _Sums:
 def settlement_sheets(tx: Tx, period: Period) -> ReportTable:
     """By day, account and currency. Our payments less our refunds, and the amount of the differences, and what the two
     clocks put into neighbouring days (`day_boundary`), come to what the bills say. `day_boundary` sums to nothing over
-    some days. Days without a bill have empty columns of the bill."""
+    some days. Days without a bill have empty columns of the bill; of a bill without rows these are zero."""
     sums = _Sums()
     _add_ours(tx, period, sums)
     told = _add_theirs(tx, period, sums)
@@ -74,16 +76,33 @@ def _add_ours(tx: Tx, period: Period, sums: _Sums) -> None:
             sums.ours_back[sheet] += row.amount if row.kind == REFUND else -row.amount
 
 
-def _add_theirs(tx: Tx, period: Period, sums: _Sums) -> set[tuple[str, date]]:
-    """The accounts and days of which there is a bill. What a bill tells twice is in its sums, and a difference."""
-    told = set[tuple[str, date]]()
+class _Told(NamedTuple):
+    """Of which days there is a bill, whether it has a row or none."""
+
+    days: set[tuple[str, date]]
+    """By account: those with a row."""
+    covered: dict[str, Coverage]
+    """By account: the time that its bills cover."""
+    zone: tzinfo
+
+    def has_bill(self, account: str, day: date) -> bool:
+        covered, whole = self.covered.get(account), (start_of_day(day, self.zone), end_of_day(day, self.zone) - TICK)
+        return (account, day) in self.days or (covered is not None and all(map(covered.covers, whole)))
+
+
+def _add_theirs(tx: Tx, period: Period, sums: _Sums) -> _Told:
+    """What a bill tells twice is in its sums, and a difference."""
+    told = _Told(set(), {}, period.zone)
     in_span = (_l.at >= period.span.since, _l.at < period.span.until)
     for account in _accounts_with_bills(tx):
         environment, whose = environment_of_bills(tx, account), rule_of_bills(tx, account).whose
-        lines = counted_lines(tx, LinesOf(account, side_of_books(tx, account)), *in_span)
+        side = side_of_books(tx, account)
+        readings = readings_about(tx, account, period.span.since, period.span.until)
+        told.covered[account] = Coverage([row for row in readings if row.side == side])
+        lines = counted_lines(tx, LinesOf(account, side), *in_span)
         for row, owner in lines_with_owners(tx, account, whose, lines):
             day = _day(row.at, period.zone)
-            told.add((account, day))
+            told.days.add((account, day))
             _add_line(sums, _Sheet(day, account, environment, row.currency), row, owner)
     return told
 
@@ -120,13 +139,13 @@ def _add_differences(tx: Tx, period: Period, sums: _Sums) -> None:
             sums.between[sheet] += minor
 
 
-def _lines(sums: _Sums, told: set[tuple[str, date]]) -> Iterator[Sequence[Cell]]:
+def _lines(sums: _Sums, told: _Told) -> Iterator[Sequence[Cell]]:
     counters = (sums.ours, sums.ours_back, sums.theirs, sums.theirs_back, sums.fees, sums.others, sums.count)
     for sheet in sorted(set().union(*counters)):
         between = sums.between[sheet]
         rest = (sums.theirs[sheet] - sums.theirs_back[sheet]) - (sums.ours[sheet] - sums.ours_back[sheet]) - between
         bill = (sums.theirs[sheet], sums.theirs_back[sheet], sums.fees[sheet], sums.others[sheet])
-        has_bill = (sheet.provider_account, sheet.day) in told
+        has_bill = told.has_bill(sheet.provider_account, sheet.day)
         yield (
             *sheet,
             *(Amount(minor, sheet.currency) for minor in (sums.ours[sheet], sums.ours_back[sheet])),

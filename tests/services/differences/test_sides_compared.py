@@ -11,6 +11,7 @@ import pytest
 from app.domain.bill_lines import BillLine, LineKind
 from app.providers.facts import Fact
 from app.services.differences.repairs import Repair, plan_repair
+from app.services.differences.write_offs import write_off_entries
 from tests.support.settling_house import DAY, NOON, SECOND_DAY, SettlingHouse, alien_line, line_of, settling_house
 from tests.support.world import World
 
@@ -136,3 +137,29 @@ def test_where_the_account_bill_agrees_with_the_books_the_trade_bill_alone_is_od
     house.compare()
     more = [("funds", "amount"), ("funds", "ours_not_theirs")]
     assert found(house) == Counter([*(("trades", kind) for kind in said), *more]), "of the refunds no bill tells"
+
+
+@ONE_DATABASE
+def test_what_the_trade_bill_alone_tells_wrongly_is_written_off_without_money(house: SettlingHouse) -> None:
+    """The account bill has the money as the books do, so they owe each other nothing. What neither bill has is lost."""
+    house.set_account(settles_within_days=1)
+    missing, other, coupon, lost = (house.paid(name) for name in ("missing", "other sum", "coupon", "lost"))
+    back = house.refunded(coupon, "R-1", 100)
+    told = line_of(coupon, amount_minor=650, discount_minor=-50)
+    house.bring("trades", [line_of(other, amount_minor=700), told])
+    rows = [*fund_rows(missing), *fund_rows(other), *fund_rows(coupon, amount_minor=550), *fund_rows(back, fee=0)]
+    house.bring("funds", rows, feed="funds")
+    for number in range(1, 8):
+        for feed in ("trade", "funds"):
+            house.bring(f"{feed} {number}", [], SECOND_DAY + number * DAY, feed=feed)
+    house.compare()
+    core = house.world.core
+
+    def booked(theirs: str | None, refund: str | None = None) -> list[tuple[int, str]]:
+        [row] = [row for row in house.listed() if (row.side, row.theirs, row.refund) == ("trades", theirs, refund)]
+        entries = core.home.read(lambda tx: write_off_entries(tx, row))
+        return [(entry.total, next(line.account for line in entry.lines if line.debit)) for entry in entries]
+
+    assert [booked(fact.ref.theirs) for fact in (missing, other, coupon)] == [[], [], []]
+    assert booked(back.ref.theirs, "R-1") == []
+    assert booked(lost.ref.theirs) == [(600, "writeoff")]

@@ -95,3 +95,19 @@ def test_a_row_counts_once_in_the_sheet_and_in_the_books_however_many_bills_tell
     day = BillDay("sandbox", "sandbox", date(2026, 1, 2), ZoneInfo("Asia/Shanghai"))
     booked = world.core.whole.read(lambda tx: figures(tx, day))
     assert booked == {("bill_fee", "CNY"): -9, ("bill_others_money", "CNY"): 691}
+
+
+def test_a_bill_without_rows_is_a_bill_and_no_bill_is_none(world: World) -> None:
+    world.core = replace(world.core, rules=Rules(ledger=LedgerRules(zone=ZoneInfo("Asia/Shanghai"))))
+    house = settling_house(world)
+    world.clock.advance((3 * DAY).total_seconds())
+    house.paid("told by nobody")
+    house.paid("of a day without a bill", at=SECOND_DAY + DAY)
+    house.bring("2026-01-02", [])
+
+    def told(tx: Any) -> list[tuple[Any, ...]]:
+        table = draw_report(tx, "settlement", ReportWanted(Span(SECOND_DAY, SECOND_DAY + 2 * DAY)))
+        rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+        return [(row["bill_payments"], row["day_boundary"]) for row in rows]
+
+    assert world.core.whole.read(told, snapshot=True) == [(Amount(0, "CNY"), Amount(-600, "CNY")), (None, None)]
