@@ -154,22 +154,25 @@ class Worker:
         self._has_begun = False
 
     def run(self) -> None:
-        """Work until stopped. A round that fails (the database is away) is logged and tried again."""
+        """Work until stopped. A round that fails (the database is away) is logged and tried again. Whatever else is
+        raised ends all lanes: a process of which half works is not started anew by anybody."""
         self._is_running = True
         threads = [threading.Thread(target=self._keep_on, args=(lane,), name=lane.name) for lane in self.lanes]
         for thread in threads:
             thread.start()
-        while not self.stop.wait(IDLE_SECONDS):
-            if not self._slots_are_current():  # it would work where slots are not any more: started anew, it is refused
-                _log.critical("worker_ends_with_an_old_map")
-                self.stop.set()
-                break
-            self._wake_lanes()
-        for lane in self.lanes:
-            lane.due.set()
-        for thread in threads:
-            thread.join()
-        self._dispatcher.close()
+        try:
+            while not self.stop.wait(IDLE_SECONDS):
+                if not self._slots_are_current():  # it would work where slots are not any more: a new one is refused
+                    _log.critical("worker_ends_with_an_old_map")
+                    break
+                self._wake_lanes()
+        finally:
+            self.stop.set()
+            for lane in self.lanes:
+                lane.due.set()
+            for thread in threads:
+                thread.join()
+            self._dispatcher.close()
 
     def run_once(self) -> int:
         """One bounded round of every lane, one after the other; how many things were done. After the first time, lanes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -286,6 +287,18 @@ def test_a_worker_ends_when_its_settings_say_another_map_than_the_databases() ->
         changed_map(2)
         house.maps._look_at = 0
         Worker(house.core, is_current=lambda: map_is_current(house)).run()
+    finally:
+        house.close()
+
+
+def test_a_worker_that_meets_what_nobody_thought_of_ends_whole() -> None:
+    migrated(HALVES)
+    house = build_house(load())
+    try:
+        worker = Worker(house.core, is_current=lambda: bool(1 // 0))
+        with pytest.raises(ZeroDivisionError):
+            worker.run()
+        assert {lane.name for lane in worker.lanes} & {thread.name for thread in threading.enumerate()} == set()
     finally:
         house.close()
 

@@ -27,7 +27,7 @@ from app.models.base import Base
 from app.models.distribution import TableClass, class_of
 from app.models.slot_guard import sweep
 from app.models.slot_map import SLOT_MAP
-from app.services.base.transaction import Transaction
+from app.services.base.statements import Transaction, as_sqlalchemy_error
 from app.services.base.upsert import insert_if_new
 
 MAP_LOOK_SECONDS = 1.0
@@ -239,7 +239,10 @@ def write_missing(engines: Mapping[str, Engine], wanted: SlotMap) -> int:
 
 def _kept(connection: Connection) -> KeptMap | None:
     """Read on the driver's own connection, as where a connection begins."""
-    return kept_map(connection.connection.driver_connection)
+    try:
+        return kept_map(connection.connection.driver_connection)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise as_sqlalchemy_error(connection, _ROW, error) from error
 
 
 def _all_kept(engines: Mapping[str, Engine]) -> dict[str, KeptMap | None]:

@@ -338,7 +338,7 @@ def _run(connection: Connection | WholeConnection, sent: Sequence[Sent]) -> None
             if len(part.rows) <= KEPT_ROWS:
                 kept[part.text] = cursor
     except connection.dialect.loaded_dbapi.Error as error:
-        raise _translated(connection, sent[0].text.sql, error) from error
+        raise as_sqlalchemy_error(connection, sent[0].text.sql, error) from error
 
 
 def _raw_cursor(driver: Any) -> Any:
@@ -368,7 +368,8 @@ def _take(sent: Sent, cursor: Any) -> None:
             sent.rows[number] = tuple(values)
 
 
-def _translated(connection: Connection, sql: str, error: Any) -> Exception:
+def as_sqlalchemy_error(connection: Connection, sql: str, error: Any) -> Exception:
+    """What SQLAlchemy would raise for an error of the driver's; a connection that is lost is used no more."""
     base = connection.dialect.loaded_dbapi.Error
     lost = connection.dialect.is_disconnect(error, connection.connection.dbapi_connection, None)
     if lost:

@@ -114,6 +114,20 @@ def test_a_move_that_is_killed_before_any_of_its_commits_goes_on(house: House) -
     house.world.assert_balanced()
 
 
+def test_a_process_whose_connections_home_are_lost_keeps_its_map_and_looks_again(house: House) -> None:
+    home, other = house.engines["first"], house.engines["second"]
+    if home.dialect.name == "sqlite":
+        pytest.skip("SQLite has no connections that could be lost")
+    maps = house.looks()
+    kill = text("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = :name")
+    with other.connect() as connection:
+        assert connection.scalar(kill, {"name": home.url.database})
+    assert maps.is_current()
+    house.move()
+    assert maps.is_current()
+    assert maps.map.of_slot[SLOT] == "second"
+
+
 def test_what_cannot_be_moved_is_refused_and_nothing_is_frozen(house: House) -> None:
     house.buys(MOVED)
     for slots, to, told in (
