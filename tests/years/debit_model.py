@@ -46,6 +46,8 @@ class BookedCharge:
     paid_at: datetime | None = None
     refunded_at: datetime | None = None
     is_over: bool = False
+    begun_at: datetime | None = None
+    """Where its month begins with no month before, as nobody worked while the tries of the month before were due."""
 
 
 @dataclass(slots=True)
@@ -117,12 +119,20 @@ class BookedAgreement:
                 again_at = resumed.pop(0)
                 if through is None or through <= again_at:
                     anchor, months = again_at, 0
+            if charge.begun_at is not None:
+                anchor, months = charge.begun_at, 0
             while charge.asked_at >= month_later(anchor, months + 1, self.zone) - EARLY:
                 months += 1  # the provider took no charge of that month
             start, through = (month_later(anchor, months + further, self.zone) for further in (0, 1))
             months += 1
             found.append((start, through, charge))
         return [each for each in found if each[2].paid_at is not None and each[2].paid_at <= knowing]
+
+    def late(self, tried_for: timedelta) -> Iterator[tuple[datetime, BookedCharge]]:
+        """The paid charges that were asked for so long after the beginning of their month, with that beginning."""
+        for start, _, charge in self.paid(FOREVER):
+            if charge.begun_at is None and charge.asked_at >= start + tried_for:
+                yield start, charge
 
     def active(
         self, now: datetime, knowing: datetime, knowing_signatures: datetime, plans: Mapping[int, Plan]

@@ -8,7 +8,13 @@ from datetime import datetime, timedelta
 from itertools import product
 from typing import Any
 
+from sqlalchemy import select
+
 from app.domain.facts import Refusal
+from app.domain.numbers import slot_of_number
+from app.models.agreements import PERIODS
+from app.models.orders import Payment
+from app.providers.agreements import charge_window
 from app.services.agreements import agreement_rows, signing_requests
 from app.services.agreements.signing_requests import AgreementNotInForce, AlreadyAgreed, NewAgreement
 from app.services.base.errors import PaymentDeclined, ProviderUnavailable
@@ -24,7 +30,10 @@ from tests.years.till import ACCOUNT, Till, shown
 from tests.years.trouble import CALM_DAYS, Trouble
 from tests.years.verdict import Disagreement
 
+_p, _periods = Payment.__table__.c, PERIODS.c
 ZONES = ("Asia/Shanghai", "Europe/Berlin", "America/New_York", "UTC")
+TRIED_LONGER = timedelta(days=7)
+"""An order of a month can be paid for the days of its provider, its notice, and so long (docs/adr/0054)."""
 SETTLED_HOURS = 12
 """A signing that is under way is over after so long, so that the user may sign anew."""
 
@@ -39,13 +48,16 @@ class DebitYears:
         self.till = Till(database, start, CATALOGUE)
         self.trouble = Trouble(self._chance)
         self.stage: DebitStage = DEBIT_STAGES[provider](self.till.clock, self.till.receive, self._chance)  # type: ignore[call-arg]
-        self.till.serve(self.stage.plugin, self.stage.settings, self.stage.app, self.stage.watch)
+        account = self.till.serve(self.stage.plugin, self.stage.settings, self.stage.app, self.stage.watch)
         self.till.kill_receiver_at = self.trouble.kill_at
         self._wishes = Wishes(self.till, self.stage, self._chance, lambda: self.trouble.lag)
         self.users = [self._user(number, start) for number in range(users)]
         self._start, self._step = start, step
         self._changes = Changes(self.till)
         self.seen, self.hours = 0, 0
+        window = charge_window(account.provider)
+        self._tried_for = window.after + window.notice + TRIED_LONGER
+        self._looked_at = set[str]()
 
     def _user(self, number: int, start: datetime) -> DebitUser:
         user = DebitUser(f"user-{number}", Payer(ZONES[number % len(ZONES)]))
@@ -188,6 +200,7 @@ class DebitYears:
         now = self.till.clock.now()
         for user in users:
             self.seen += 1
+            self._look_at_late_charges(user)
             horizons = user.model.horizons(now, self.trouble.lag)
             active = self.till.active(user.name)
             allowed = [user.model.active(now, *pair) for pair in product(horizons, repeat=2)]
@@ -197,6 +210,30 @@ class DebitYears:
             wanted = {user.model.coins(horizon) for horizon in horizons}
             if coins not in wanted:
                 self._disagree(user, f"{coins} coins, and not {sorted(wanted)}")
+
+    def _look_at_late_charges(self, user: DebitUser) -> None:
+        """A try that nobody made while the order of its month could be paid: the next month begins when somebody works
+        again (docs/adr/0054). Our own books say when that was; that it was late enough, and not after the charge, must
+        hold."""
+        for booked in user.model.agreements:
+            for start, charge in list(booked.late(self._tried_for)):
+                if charge.number in self._looked_at:
+                    continue
+                self._looked_at.add(charge.number)
+                begun_at = self._period_of(int(charge.number))
+                if begun_at == start:
+                    continue
+                if not start + self._tried_for <= begun_at <= charge.asked_at:
+                    self._disagree(user, f"charge {charge.number} pays from {begun_at} on, and not from {start} on")
+                charge.begun_at = begun_at
+                self.till.happened["begun anew"] += 1
+                break  # the months behind it begin elsewhere, too
+
+    def _period_of(self, payment: int) -> datetime:
+        """The beginning of the period that this payment pays."""
+        order = select(_p.order_id).where(_p.slot == slot_of_number(payment), _p.id == payment).scalar_subquery()
+        wanted = select(_periods.starts_at).where(_periods.slot == slot_of_number(payment), _periods.order_id == order)
+        return self.till.core.of_number(payment).read(lambda tx: tx.execute(wanted).scalar_one())
 
     def _compare_at_the_end(self, user: DebitUser) -> None:
         now = self.till.clock.now()
