@@ -15,8 +15,11 @@ from app.domain.agreements import (
     NEVER_SIGNED,
     AgreementCause,
     AgreementStatus,
+    is_collected_since,
+    is_end_of_newest,
     is_later_word,
     next_agreement_status,
+    says_what_was,
 )
 from app.domain.charging import ChargeAfterEnd, WhenUnpaid, next_attempt
 from app.domain.deciding import Decision
@@ -96,19 +99,21 @@ def _strange(reported: ReportedFact, row: AnyRow | None) -> Mismatch | None:
 def follow_word(tx: Tx, row: AnyRow, fact: Fact, *, is_answer: bool = False) -> bool:
     """Bring a locked agreement to where that word of its provider takes it; whether that changed anything. `is_answer`:
     the provider says so, asked now."""
-    has_ended = row.status == AgreementStatus.ENDED
     cause = _CAUSES.get(fact.kind)
-    is_later = is_later_word(fact.at, row.told_at, has_ended=has_ended, says_ended=fact.kind is Kind.ENDED)
-    if not is_later and not (is_answer and _is_taken_back(row, fact)):
+    if not _counts(row, fact, is_answer=is_answer):
         return False
     if cause is None:  # being signed
         return _named(tx, row, fact) is not row
     after = next_agreement_status(AgreementStatus(row.status), cause, by_store=row.by_store)
-    changes: dict[str, Any] = {"told_at": fact.at, "theirs": row.theirs or fact.ref.agreement}
+    told_at = fact.at if row.told_at is None else max(fact.at, row.told_at)
+    changes: dict[str, Any] = {"told_at": told_at, "theirs": row.theirs or fact.ref.agreement}
     if cause is AgreementCause.REFUSED and after is None:
         return False
     if fact.kind is Kind.SIGNED:
         changes |= {"valid_until": fact.period_end, "renews": fact.renews, "grace_until": None}
+        if row.by_store and says_what_was(fact.period_end, fact.at):
+            changes |= {"valid_until": row.valid_until or fact.period_end, "grace_until": row.grace_until}
+            after = None
         if fact.renews is not None:
             changes |= {"price_increase": fact.price_increase, **store_agreements.next_plan_told(tx, row, fact)}
         if row.by_store:
@@ -132,10 +137,23 @@ def follow_word(tx: Tx, row: AnyRow, fact: Fact, *, is_answer: bool = False) -> 
     return True
 
 
+def _counts(row: AnyRow, fact: Fact, *, is_answer: bool) -> bool:
+    """Whether a word about a locked agreement counts against what is known of that."""
+    has_ended = row.status == AgreementStatus.ENDED
+    if row.by_store and fact.kind is Kind.PAST_DUE and not is_answer and is_collected_since(fact.at, row.paid_until):
+        return False
+    if is_later_word(fact.at, row.told_at, has_ended=has_ended, says_ended=fact.kind is Kind.ENDED):
+        return True
+    if not row.by_store or fact.kind is not Kind.ENDED or has_ended:
+        return False
+    is_natural = is_end_of_newest(fact.period_end, fact.at, (row.paid_until, row.valid_until))
+    return is_natural or (is_answer and _is_taken_back(row, fact))
+
+
 def _is_taken_back(row: AnyRow, fact: Fact) -> bool:
     """Whether a share in force was taken back since it came into force. The store may have said later that it stands,
     since it did not know yet: what it answers now counts."""
-    return fact.shared and fact.kind is Kind.ENDED and row.status in IN_FORCE and bool(fact.at > row.signed_at)
+    return fact.shared and row.status in IN_FORCE and bool(fact.at > row.signed_at)
 
 
 def _tell_free_time(tx: Tx, before: AnyRow, row: AnyRow, fact: Fact) -> AnyRow:

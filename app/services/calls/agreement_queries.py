@@ -10,7 +10,7 @@ import structlog
 
 from app.domain.agreements import CHARGEABLE, IN_FORCE, NEVER_SIGNED, AgreementStatus
 from app.domain.event_types import EventType
-from app.domain.facts import Ending, Fact, Kind, Ref
+from app.domain.facts import AGREEMENT_KINDS, Ending, Fact, Kind, Ref
 from app.domain.numbers import parse_number
 from app.domain.schedule import HINT_GAP_SECONDS, give_up_moment, grace_end
 from app.models.base import AnyRow
@@ -176,10 +176,15 @@ def _asked(tx: Tx, seen: AnyRow, called: ProviderCall[tuple[Fact, ...]], *, is_a
 def _as_told_again(tx: Tx, row: AnyRow, answer: tuple[Fact, ...]) -> AnyRow:
     """What an answer says of the running period may be the very words that were said of that before others, which are
     over again: told again they are no new fact, and hold all the same."""
-    words = [fact for fact in answer if fact.kind is Kind.SIGNED and fact.ref.agreement == row.theirs]
-    if not words or words[-1].period_end not in (row.paid_until, row.valid_until):
+    words = [fact for fact in answer if fact.kind in AGREEMENT_KINDS and fact.ref.agreement == row.theirs]
+    if not words:
         return row
-    return agreement_rows.known_agreement(tx, row.id) if agreement_facts.follow_word(tx, row, words[-1]) else row
+    word = words[-1]
+    if word.kind is Kind.SIGNED and word.period_end not in (row.paid_until, row.valid_until):
+        return row
+    is_open = word.kind is Kind.PAST_DUE
+    followed = agreement_facts.follow_word(tx, row, word, is_answer=is_open)
+    return agreement_rows.known_agreement(tx, row.id) if followed else row
 
 
 def end_at_provider(core: Core, account: ProviderAccount, row: AnyRow) -> datetime | None:
