@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Engine
 
 from plugins.apple.simulated.purchases import PERIOD
+from plugins.apple.transactions import SUBSCRIPTION
 from tests.promises.test_store_subscriptions import DAY, Subscriber
 from tests.support.databases import Sessions
 
@@ -190,6 +191,23 @@ def _words_that_nobody_has_documented(one: Subscriber) -> None:
         assert one.stands() == ("active", "", {"vip"}, 100), kind
 
 
+def _bought_twice_in_both_environments(one: Subscriber) -> None:
+    """A tester's free subscription stands beside the one that was paid, and neither for it nor before it."""
+    live = {"environment": "Production", "product": "vip.monthly", "type": SUBSCRIPTION}
+    one.buy()
+    token = one.shop.store.purchases.find("Sandbox", one.newest).payload["appAccountToken"]
+    one.later(DAY)
+    one.shop.control("buy", token=token, customer="alice", **live)
+    deliver = one.shop.store.notifications.records[-1].signed_payload
+    one.client.post("/webhooks/apple", data=json.dumps({"signedPayload": deliver}), headers=JSON)
+    found = one.api().get("/v1/entitlements").get_json()["entitlements"]
+    assert [(each["name"], each["environment"]) for each in found] == [("vip", "live"), ("vip", "sandbox")]
+    assert found[0]["agreement"] != found[1]["agreement"]
+    one.later(PERIOD - DAY)
+    (left,) = one.api().get("/v1/entitlements").get_json()["entitlements"]
+    assert left["environment"] == "live"
+
+
 STORIES: dict[str, Callable[[Subscriber], None]] = {
     "switched off in a grace": _switched_off_in_grace,
     "switched on and off while the store collects": _switched_on_and_off_while_it_collects,
@@ -202,6 +220,7 @@ STORIES: dict[str, Callable[[Subscriber], None]] = {
     "switched on again, and nobody heard": _switched_on_again_in_silence,
     "an offer for a cheaper plan": _an_offer_for_a_cheaper_plan,
     "collected on the last of sixty days": _collected_on_the_last_of_sixty_days,
+    "one in the sandbox and one that is paid": _bought_twice_in_both_environments,
     "words that nobody has documented": _words_that_nobody_has_documented,
 }
 

@@ -3143,6 +3143,7 @@ export interface components {
              * @example vip
              */
             name: string;
+            environment: components["schemas"]["Environment"];
             /**
              * Format: date-time
              * @description Until when, as far as it is known now.
@@ -3172,7 +3173,7 @@ export interface components {
             status: "active" | "past_due" | "paused" | "ended" | "signing";
         };
         Entitlements: {
-            /** @description Each name once, in alphabetical order. */
+            /** @description Each name once in each environment, in alphabetical order. */
             entitlements: components["schemas"]["Entitlement"][];
         };
         Entry: {
@@ -12516,6 +12517,7 @@ export interface operations {
                      *       "entitlements": [
                      *         {
                      *           "name": "vip",
+                     *           "environment": "live",
                      *           "until": "2026-11-28T09:30:00Z",
                      *           "agreement": "252286601203298479",
                      *           "product": "coins-60",
