@@ -191,6 +191,19 @@ def _words_that_nobody_has_documented(one: Subscriber) -> None:
         assert one.stands() == ("active", "", {"vip"}, 100), kind
 
 
+def _refunded_switched_off_and_over(one: Subscriber) -> None:
+    """The store switches the renewal off after a refund, and dates the end at the refund or at the period's end."""
+    one.buy()
+    one.later(HOUR)
+    one.store("refund")
+    one.later(DAY)
+    one.store("switch-renewal")
+    assert one.stands() == ("active", "", set(), 0)
+    one.later(PERIOD)
+    one.store("expire")
+    assert one.stands() == ("ended", "time", set(), 0)
+
+
 def _bought_twice_in_both_environments(one: Subscriber) -> None:
     """A tester's free subscription stands beside the one that was paid, and neither for it nor before it."""
     live = {"environment": "Production", "product": "vip.monthly", "type": SUBSCRIPTION}
@@ -220,6 +233,7 @@ STORIES: dict[str, Callable[[Subscriber], None]] = {
     "switched on again, and nobody heard": _switched_on_again_in_silence,
     "an offer for a cheaper plan": _an_offer_for_a_cheaper_plan,
     "collected on the last of sixty days": _collected_on_the_last_of_sixty_days,
+    "refunded, switched off by the store, and over": _refunded_switched_off_and_over,
     "one in the sandbox and one that is paid": _bought_twice_in_both_environments,
     "words that nobody has documented": _words_that_nobody_has_documented,
 }
