@@ -167,15 +167,20 @@ def _named(tx: Tx, row: AnyRow, fact: Fact) -> AnyRow:
 
 
 def _ends(tx: Tx, row: AnyRow, fact: Fact, changes: dict[str, Any]) -> None:
-    """The provider says that it is over. What the provider takes for our end may be ours for a reason of our own."""
+    """The provider says that it is over. What the provider takes for our end may be ours for a reason of our own. There are
+    providers whose callback about our end, which may come before their answer, is the one about the payer's."""
     how: str = fact.ending or Ending.PROVIDER
     if fact.kind is not Kind.ENDED:
         how = NEVER_SIGNED
-    elif row.cancel_at is not None and fact.ending in (None, Ending.US):
+    elif row.cancel_at is not None and (fact.ending in (None, Ending.US) or _is_being_ended(tx, row, fact)):
         how = Ending.UNPAID if row.cancel_by == ENDED_BY_RULE else Ending.US
     ended_at = fact.at if row.by_store else changes["told_at"]
     changes |= {"ended_at": ended_at, "ended_by": how, "action": None}
     settle_agreement(tx, row, {**changes, "status": AgreementStatus.ENDED}, EventType.AGREEMENT_ENDED)
+
+
+def _is_being_ended(tx: Tx, row: AnyRow, fact: Fact) -> bool:
+    return fact.ending is Ending.PAYER and bool(row.cancel_at <= tx.now)
 
 
 def settle_agreement(tx: Tx, row: AnyRow, changes: dict[str, Any], kind: EventType | None, *told: AnyRow) -> AnyRow:

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
 
 import pytest
 
@@ -51,6 +50,12 @@ class HastyProvider(DebitProvider):
             self.hear(fact)
         raise self.answer
 
+    def cancel(self, ref: Ref) -> tuple[Fact, ...]:
+        if ref.is_agreement and self.answer is not None:
+            self.hear(self.user_ends(ref.our_agreement or "", Ending.PAYER))
+            raise self.answer
+        return super().cancel(ref)
+
 
 @pytest.fixture
 def house(world: World) -> AgreementHouse:
@@ -68,6 +73,11 @@ def _hasty(house: AgreementHouse) -> HastyProvider:
 def _days(house: AgreementHouse, count: int) -> None:
     for _ in range(count):
         house.later(days=1)
+
+
+def _wanted_to_end(house: AgreementHouse, number: int) -> None:
+    request = keyed("backend:b", "end", "cancel_agreement", {})
+    agreement_requests.request_end(house.core, number, None, lambda _: request, "backend", at_once=True)
 
 
 def _consent(house: AgreementHouse, number: int, theirs: str, kind: Kind, at: datetime) -> Fact:
@@ -114,12 +124,22 @@ def test_an_end_by_a_clock_that_was_behind_counts_when_the_provider_is_asked(
     house.tell(house.debit.user_ends(str(number)))
     assert house.row(number).status == "active", "older than the signing, as far as anybody can tell"
     if is_wanted:
-        request = partial(keyed, "backend:b", "end", "cancel_agreement", {})
-        agreement_requests.request_end(house.core, number, None, lambda _: request(), "backend", at_once=True)
+        _wanted_to_end(house, number)
     _days(house, 2)
     row = house.row(number)
     assert (row.status, row.ended_at) == ("ended", row.signed_at)
     assert (house.debit.trades, house.events().count("agreement.ended")) == ({}, 1)
+
+
+def test_the_callback_of_our_end_comes_before_its_answer_and_calls_it_the_payers(house: AgreementHouse) -> None:
+    """Alipay's notice of an end does not say by whom."""
+    hasty = _hasty(house)
+    number = house.signed()
+    hasty.answer = Unknown("cut off")
+    _wanted_to_end(house, number)
+    house.work()
+    assert (house.row(number).status, house.row(number).ended_by) == ("ended", "us")
+    assert house.events() == ["agreement.signed", "agreement.ended"]
 
 
 def test_a_contract_callback_before_the_answer_of_the_signing_is_the_signing(house: AgreementHouse) -> None:
