@@ -167,8 +167,8 @@ def _named(tx: Tx, row: AnyRow, fact: Fact) -> AnyRow:
 
 
 def _ends(tx: Tx, row: AnyRow, fact: Fact, changes: dict[str, Any]) -> None:
-    """The provider says that it is over. What the provider takes for our end may be ours for a reason of our own. There are
-    providers whose callback about our end, which may come before their answer, is the one about the payer's."""
+    """The provider says that it is over. What the provider takes for our end may be ours for a reason of our own. There
+    are providers whose callback about our end, which may come before their answer, is the one about the payer's."""
     how: str = fact.ending or Ending.PROVIDER
     if fact.kind is not Kind.ENDED:
         how = NEVER_SIGNED

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from app.domain.facts import Ending, Fact, Kind, Ref, Refusal
+from app.domain.money import Money
 from app.providers.agreements import Terms
 from app.providers.errors import Declined, Unknown
 from app.providers.facts import Intent, Started
@@ -221,3 +222,19 @@ def test_money_that_went_back_before_its_payment_is_told_makes_nothing_active(ho
     _days(house, 32)
     assert (house.world.coins(), set(house.active())) == (100, {"vip"}), "and the next period is one of its own"
     house.world.assert_balanced()
+
+
+def test_an_agreement_goes_on_when_a_person_has_given_a_held_charge_back(house: AgreementHouse) -> None:
+    """Another amount was taken. Nothing else is charged until somebody has looked, however long that takes."""
+    house.debit.script.append("pending")
+    number = house.signed()
+    house.later(hours=8)
+    (payment,) = house.payments(number)
+    paid = house.debit.decide(str(payment.id), Kind.PAID)
+    house.tell(replace(paid, money=Money(1, "CNY")))
+    _days(house, 40)
+    assert ([each.status for each in house.payments(number)], len(house.debit.trades)) == (["held"], 1)
+    agreement_requests.charge_at_once(house.core, number)
+    house.later(hours=8)
+    assert [each.status for each in house.periods(number)] == ["unpaid", "paid"]
+    assert (len(house.debit.trades), set(house.active())) == (2, {"vip"})
