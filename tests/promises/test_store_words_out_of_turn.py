@@ -77,7 +77,7 @@ def _switched_on_and_off_while_it_collects(one: Subscriber) -> None:
 
 
 def _switched_off_by_the_store_as_it_ends(one: Subscriber) -> None:
-    """Both are told some seconds after the end, in either order."""
+    """Some seconds after the end, in either order."""
     one.buy()
     one.later(PERIOD + timedelta(seconds=2))
     one.store("switch-renewal")
@@ -115,7 +115,7 @@ def _every_word_of_the_retry_is_lost(one: Subscriber) -> None:
 
 
 def _collected_in_grace_without_a_gap(one: Subscriber) -> None:
-    """And the failure is told again when it is over."""
+    """The failure is told again when the payment has answered it."""
     one.buy()
     one.later(PERIOD + HOUR)
     failure = _held(one, "fail", grace_days=16)

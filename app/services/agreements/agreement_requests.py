@@ -84,8 +84,8 @@ def resume_charges(core: Core, number: int, user_id: str | None, owned: Callable
 
 def begin_again(tx: Tx, row: AnyRow, *, despite_held: bool = False) -> None:
     """Go on charging a locked agreement in force. Where nothing is paid any more, the next period begins now; the one
-    that stayed unpaid is not made up for. A charge that is under way, or can be tried again, goes on. One that waits for
-    a person (another amount was paid) stops all others, unless the person wants to go on `despite_held`."""
+    that stayed unpaid is not made up for. A charge that is under way, or can be tried again, goes on. One that waits
+    for a person (another amount was paid) stops all others, unless the person wants to go on `despite_held`."""
     changes: dict[str, Any] = {"cancel_at": None, "cancel_by": "", "tries": 0}
     if row.status == AgreementStatus.PAUSED:
         changes["status"] = next_agreement_status(AgreementStatus.PAUSED, AgreementCause.RESUMED)
