@@ -95,7 +95,9 @@ def show_user() -> Any:
     )
     debts = table_of("Owed coins", ("asset", "environment", "amount"), held.debts)
     active = map(representations.entitlement_data, entitlements_of_user(house, user))
-    entitled = table_of("Active now", ("name", "until", "product", "agreement", "provider_account", "status"), active)
+    entitled = table_of(
+        "Active now", ("name", "environment", "until", "product", "agreement", "provider_account", "status"), active
+    )
     lists = [_part(name, user) for name in USER_LISTS]
     return render_template("console/user.html", user=user, tables=[wallets, debts, entitled, *lists])
 

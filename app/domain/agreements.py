@@ -6,7 +6,8 @@ period. What is not in the table does not happen.
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -77,6 +78,40 @@ def next_agreement_status(
 ) -> AgreementStatus | None:
     """Where the cause takes the agreement; None if it changes nothing."""
     return (STORE_EDGES if by_store else AGREEMENT_EDGES).get((status, cause))
+
+
+COLLECTED_EARLY = timedelta(days=1)
+"""So long before a period begins a store may collect its price, or fail to."""
+
+
+def says_what_was(period_end: datetime | None, at: datetime) -> bool:
+    """Whether a store's word of the moment `at`, in force until `period_end`, is about time that was over by then. A
+    payer who switches the renewal off in a grace, or after the end, changes nothing about what is active."""
+    return period_end is not None and period_end <= at
+
+
+def is_end_of_newest(period_end: datetime | None, at: datetime, known_ends: Sequence[datetime | None]) -> bool:
+    """Whether an end of the moment `at` is the natural end of the newest period that is known. A store dates it at the
+    period's end, and what it said between that and this word (it tries to collect, the renewal is off) is no answer
+    to it."""
+    if period_end is None or at < period_end:
+        return False
+    return all(end is None or end <= period_end for end in known_ends)
+
+
+def is_collected_since(at: datetime, paid_until: datetime | None) -> bool:
+    """Whether the period that could not be collected, by a word of the moment `at`, was paid since: a store dates a
+    renewal that it collected late at the end of the period before."""
+    return paid_until is not None and paid_until > at + COLLECTED_EARLY
+
+
+def answers_past_due(
+    starts_at: datetime, ends_at: datetime, told_at: datetime | None, known_ends: Sequence[datetime | None]
+) -> bool:
+    """Whether a paid period is the one that could not be collected, by a word of the moment `told_at`: it follows all
+    that was in force, and lasts longer than that moment. It is dated at its beginning, however late it was paid."""
+    follows = all(end is None or end <= starts_at for end in known_ends)
+    return follows and (told_at is None or ends_at > told_at)
 
 
 def is_later_word(at: datetime, told_at: datetime | None, *, has_ended: bool, says_ended: bool) -> bool:

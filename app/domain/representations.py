@@ -183,6 +183,7 @@ def entitlement_data(active: Any) -> dict[str, Any]:
     row = active.agreement
     return {
         "name": active.name,
+        "environment": row.environment,
         "until": active.until,
         "agreement": str(row.id),
         "product": row.sku,

@@ -147,6 +147,7 @@ class PeriodsOut(Out):
 
 class EntitlementOut(Out):
     name: str = Field(description="What is active.", examples=["vip"])
+    environment: Environment
     until: At = Field(description="Until when, as far as it is known now.")
     agreement: Number
     product: ShownSku
@@ -157,4 +158,4 @@ class EntitlementOut(Out):
 
 
 class EntitlementsOut(Out):
-    entitlements: list[EntitlementOut] = Field(description="Each name once, in alphabetical order.")
+    entitlements: list[EntitlementOut] = Field(description="Each name once in each environment, in alphabetical order.")

@@ -178,8 +178,8 @@ def deposit_back_ask(stated: Mapping[str, str], content: Mapping[str, Any], merc
 
 
 def agreement_notice_fact(fields: Mapping[str, str], merchant: Merchant) -> Fact:
-    """Signed, or ended. The notice of an end does not say by whom. An end that we asked for is told first by the answer
-    to our call; any other is, as a rule, the payer's, in the wallet."""
+    """Signed, or ended. The notice of an end does not say by whom: as a rule it is the payer's, in the wallet. Of an
+    end that we asked for, which may be told here before our call is answered, the core knows better."""
     status = fields.get("status", "")
     kind = AGREEMENT_NOTICES[fields["notify_type"]]
     if status and AGREEMENT_STATUS.get(status) is not kind:

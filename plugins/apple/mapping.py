@@ -16,6 +16,8 @@ class Meaning(StrEnum):
     """The transaction was paid (and perhaps given back since)."""
     SUBSCRIPTION_START = "subscription_start"
     """Paid, and the subscription is in force."""
+    REDEEMED = "redeemed"
+    """Paid, perhaps before, and something about the renewal has changed."""
     UPGRADE = "upgrade"
     """Paid, in the place of a running period, whose unused part Apple gives back without another word."""
     REFUND = "refund"
@@ -53,8 +55,8 @@ ROWS: Mapping[tuple[str, str], Meaning] = MappingProxyType(
         ("DID_CHANGE_RENEWAL_PREF", ""): _M.STANDING,
         # Whichever it is, the transaction is the one in force; a period told before is a fact told before.
         ("OFFER_REDEEMED", "UPGRADE"): _M.UPGRADE,
-        ("OFFER_REDEEMED", "DOWNGRADE"): _M.PURCHASE,
-        ("OFFER_REDEEMED", ""): _M.PURCHASE,
+        ("OFFER_REDEEMED", "DOWNGRADE"): _M.REDEEMED,
+        ("OFFER_REDEEMED", ""): _M.REDEEMED,
         # Repeats the last transaction's ids although nothing was paid: service, and no coins.
         ("DID_FAIL_TO_RENEW", "GRACE_PERIOD"): _M.PAST_DUE,
         ("DID_FAIL_TO_RENEW", ""): _M.PAST_DUE,

@@ -143,6 +143,12 @@ def _subscription_start(event: _Event) -> tuple[Fact, ...]:
     return (*facts, in_force(event.transaction, event.raw, event.notification.renewal))
 
 
+def _redeemed(event: _Event) -> tuple[Fact, ...]:
+    """An offer for a running subscription: a period of its own, or another product or price from the next one on."""
+    facts = tuple(fact for fact in _purchase(event) if fact.kind is not Kind.SIGNED)
+    return facts if any(fact.kind is Kind.ENDED for fact in facts) else (*facts, *_standing(event))
+
+
 def _refund(event: _Event) -> tuple[Fact, ...]:
     """A refund that its transaction does not show was taken back meanwhile, or not made yet: a query will tell."""
     if not event.counts:
@@ -199,6 +205,7 @@ def _standing(event: _Event) -> tuple[Fact, ...]:
 
 _TELLERS: Mapping[Meaning, Callable[[_Event], tuple[Fact, ...]]] = {
     Meaning.PURCHASE: _purchase,
+    Meaning.REDEEMED: _redeemed,
     Meaning.UPGRADE: _upgrade,
     Meaning.SUBSCRIPTION_START: _subscription_start,
     Meaning.REFUND: _refund,

@@ -99,9 +99,20 @@ def past_due(transaction: Transaction, raw: Mapping[str, Any], renewal: Renewal,
 def over(
     transaction: Transaction, raw: Mapping[str, Any], cause: str, ending: Ending | None, at: datetime | None
 ) -> Fact:
-    """Over at its period's end, or when it was revoked; one that was past due, when Apple said so (`at`)."""
+    """Over at its period's end, or when it was revoked; one that was past due, when Apple said so (`at`).
+
+    One of which money went back ran on until its end, or until Apple said that it is over: the date of that refund is
+    older than what was said of the renewal since.
+    """
     fact = replace(ended(transaction, raw, cause), ending=ending)
-    return replace(fact, at=max(fact.at, at)) if ending is Ending.UNPAID and at is not None else fact
+    if at is None:
+        return fact
+    if ending is Ending.UNPAID:
+        return replace(fact, at=max(fact.at, at))
+    if transaction.revocation_date is None or transaction.is_shared:
+        return fact
+    ends_at = at if transaction.expires_date is None else moment(transaction.expires_date)
+    return replace(fact, at=min(ends_at, at))
 
 
 def standing(status: object, transaction: Transaction, raw: Mapping[str, Any], renewal: Renewal) -> Fact:

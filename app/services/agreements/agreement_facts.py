@@ -15,8 +15,8 @@ from app.domain.agreements import (
     NEVER_SIGNED,
     AgreementCause,
     AgreementStatus,
-    is_later_word,
     next_agreement_status,
+    says_what_was,
 )
 from app.domain.charging import ChargeAfterEnd, WhenUnpaid, next_attempt
 from app.domain.deciding import Decision
@@ -28,6 +28,7 @@ from app.domain.status import UNPAID_END, OrderStatus, Outcome
 from app.models.base import AnyRow
 from app.services.accounts.users import lock_user
 from app.services.agreements import agreement_events, agreement_rows, plans, store_agreements
+from app.services.agreements.counted_words import counts
 from app.services.base.context import Tx, environment_of
 from app.services.base.reported_fact import ReportedFact
 from app.services.payments.payment_rows import LockedPayment
@@ -57,7 +58,7 @@ def take_word(tx: Tx, reported: ReportedFact) -> Decision:
         return Decision(Outcome.NOT_OURS, Mismatch.UNKNOWN_NUMBER)  # of a family of which nobody here has it
     if row is None or strange is not None:
         return Decision(Outcome.PARKED, strange or Mismatch.UNKNOWN_NUMBER)
-    has_moved = follow_word(tx, row, reported.fact, is_answer=reported.road == "query")
+    has_moved = follow_word(tx, row, reported.fact, is_answer=reported.road in ("query", "reply"))
     return Decision(Outcome.APPLIED if has_moved else Outcome.NOTED)
 
 
@@ -96,25 +97,16 @@ def _strange(reported: ReportedFact, row: AnyRow | None) -> Mismatch | None:
 def follow_word(tx: Tx, row: AnyRow, fact: Fact, *, is_answer: bool = False) -> bool:
     """Bring a locked agreement to where that word of its provider takes it; whether that changed anything. `is_answer`:
     the provider says so, asked now."""
-    has_ended = row.status == AgreementStatus.ENDED
     cause = _CAUSES.get(fact.kind)
-    is_later = is_later_word(fact.at, row.told_at, has_ended=has_ended, says_ended=fact.kind is Kind.ENDED)
-    if not is_later and not (is_answer and _is_taken_back(row, fact)):
+    if not counts(row, fact, is_answer=is_answer):
         return False
     if cause is None:  # being signed
         return _named(tx, row, fact) is not row
     after = next_agreement_status(AgreementStatus(row.status), cause, by_store=row.by_store)
-    changes: dict[str, Any] = {"told_at": fact.at, "theirs": row.theirs or fact.ref.agreement}
     if cause is AgreementCause.REFUSED and after is None:
         return False
-    if fact.kind is Kind.SIGNED:
-        changes |= {"valid_until": fact.period_end, "renews": fact.renews, "grace_until": None}
-        if fact.renews is not None:
-            changes |= {"price_increase": fact.price_increase, **store_agreements.next_plan_told(tx, row, fact)}
-        if row.by_store:
-            changes |= store_agreements.free_time_told(tx, row, fact)
-    if fact.kind is Kind.PAST_DUE:
-        changes |= {"grace_until": fact.period_end, "renews": fact.renews}
+    is_past = row.by_store and fact.kind is Kind.SIGNED and says_what_was(fact.period_end, fact.at)
+    changes, after = _said(tx, row, fact, is_past=is_past), None if is_past else after
     if after is None:
         changed = agreement_rows.change_agreement(tx, row, changes)
         if row.by_store:
@@ -132,10 +124,21 @@ def follow_word(tx: Tx, row: AnyRow, fact: Fact, *, is_answer: bool = False) -> 
     return True
 
 
-def _is_taken_back(row: AnyRow, fact: Fact) -> bool:
-    """Whether a share in force was taken back since it came into force. The store may have said later that it stands,
-    since it did not know yet: what it answers now counts."""
-    return fact.shared and fact.kind is Kind.ENDED and row.status in IN_FORCE and bool(fact.at > row.signed_at)
+def _said(tx: Tx, row: AnyRow, fact: Fact, *, is_past: bool) -> dict[str, Any]:
+    """What a word says, whatever it moves, as a change of the row. `is_past`: it is about time that was over."""
+    changes: dict[str, Any] = {"told_at": fact.at if row.told_at is None else max(fact.at, row.told_at)}
+    changes["theirs"] = row.theirs or fact.ref.agreement
+    if fact.kind is Kind.PAST_DUE:
+        changes |= {"grace_until": fact.period_end, "renews": fact.renews}
+    if fact.kind is not Kind.SIGNED:
+        return changes
+    changes["theirs"] = fact.ref.agreement or row.theirs  # who signs again may get another number
+    changes |= {"valid_until": fact.period_end, "renews": fact.renews, "grace_until": None}
+    if is_past:
+        changes |= {"valid_until": row.valid_until or fact.period_end, "grace_until": row.grace_until}
+    if fact.renews is not None:
+        changes |= {"price_increase": fact.price_increase, **store_agreements.next_plan_told(tx, row, fact)}
+    return changes | (store_agreements.free_time_told(tx, row, fact) if row.by_store else {})
 
 
 def _tell_free_time(tx: Tx, before: AnyRow, row: AnyRow, fact: Fact) -> AnyRow:
@@ -164,14 +167,20 @@ def _named(tx: Tx, row: AnyRow, fact: Fact) -> AnyRow:
 
 
 def _ends(tx: Tx, row: AnyRow, fact: Fact, changes: dict[str, Any]) -> None:
-    """The provider says that it is over. What the provider takes for our end may be ours for a reason of our own."""
+    """The provider says that it is over. What the provider takes for our end may be ours for a reason of our own. There
+    are providers whose callback about our end, which may come before their answer, is the one about the payer's."""
     how: str = fact.ending or Ending.PROVIDER
     if fact.kind is not Kind.ENDED:
         how = NEVER_SIGNED
-    elif row.cancel_at is not None and fact.ending in (None, Ending.US):
+    elif row.cancel_at is not None and (fact.ending in (None, Ending.US) or _is_being_ended(tx, row, fact)):
         how = Ending.UNPAID if row.cancel_by == ENDED_BY_RULE else Ending.US
-    changes |= {"ended_at": fact.at, "ended_by": how, "action": None}
+    ended_at = fact.at if row.by_store else changes["told_at"]
+    changes |= {"ended_at": ended_at, "ended_by": how, "action": None}
     settle_agreement(tx, row, {**changes, "status": AgreementStatus.ENDED}, EventType.AGREEMENT_ENDED)
+
+
+def _is_being_ended(tx: Tx, row: AnyRow, fact: Fact) -> bool:
+    return fact.ending is Ending.PAYER and bool(row.cancel_at <= tx.now)
 
 
 def settle_agreement(tx: Tx, row: AnyRow, changes: dict[str, Any], kind: EventType | None, *told: AnyRow) -> AnyRow:
@@ -209,7 +218,6 @@ def begin_now(tx: Tx, row: AnyRow, planned: AnyRow | None) -> tuple[AnyRow, AnyR
 def _signed(tx: Tx, row: AnyRow, fact: Fact, changes: dict[str, Any]) -> None:
     """It is in force, from now on or again. Periods are counted from here unless a paid one has set their beginning."""
     changes |= {"signed_at": fact.at, "ended_at": None, "ended_by": "", "action": None}
-    changes["theirs"] = fact.ref.agreement or row.theirs  # who signs again after an end may get another number
     if row.by_store:
         _tell_price(tx, row, settle_agreement(tx, row, changes, EventType.AGREEMENT_SIGNED))
         return

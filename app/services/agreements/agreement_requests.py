@@ -82,15 +82,21 @@ def resume_charges(core: Core, number: int, user_id: str | None, owned: Callable
     _changed(core, number, user_id, owned, decide)
 
 
-def begin_again(tx: Tx, row: AnyRow) -> None:
+def begin_again(tx: Tx, row: AnyRow, *, despite_held: bool = False) -> None:
     """Go on charging a locked agreement in force. Where nothing is paid any more, the next period begins now; the one
-    that stayed unpaid is not made up for. A charge that is under way, or can be tried again, goes on."""
+    that stayed unpaid is not made up for. A charge that is under way, or can be tried again, goes on. One that waits
+    for a person (another amount was paid) stops all others, unless the person wants to go on `despite_held`."""
     changes: dict[str, Any] = {"cancel_at": None, "cancel_by": "", "tries": 0}
     if row.status == AgreementStatus.PAUSED:
         changes["status"] = next_agreement_status(AgreementStatus.PAUSED, AgreementCause.RESUMED)
     has_gap = row.paid_until is None or row.paid_until <= tx.now
     due = agreement_rows.find_period(tx, row, row.next_period)
-    if due is not None and due.status == "due" and has_gap and charge_rows.is_missed(tx, due):
+    if (
+        due is not None
+        and due.status == "due"
+        and has_gap
+        and charge_rows.is_missed(tx, due, despite_held=despite_held)
+    ):
         due = agreement_rows.change_period(tx, due, {"status": "unpaid", "next_try_at": None})
     is_given_up = due is not None and due.status == "unpaid"
     if is_given_up:
@@ -105,8 +111,8 @@ def begin_again(tx: Tx, row: AnyRow) -> None:
 
 
 def charge_at_once(core: Core, number: int) -> AnyRow:
-    """An operator wants the period that is due charged at once, whatever the table says. Raises NotFound,
-    KeptByTheStore, AgreementNotInForce."""
+    """An operator wants the period that is due charged at once, whatever the table says. Where money for it was held,
+    the operator has seen to that, and the next one begins. Raises NotFound, KeptByTheStore, AgreementNotInForce."""
 
     def work(tx: Tx) -> AnyRow:
         row = _locked(tx, number, None)
@@ -117,7 +123,7 @@ def charge_at_once(core: Core, number: int) -> AnyRow:
         if due is not None and due.status == "due" and due.next_try_at is not None:
             agreement_rows.change_period(tx, due, {"next_try_at": tx.now})
             return agreement_rows.change_agreement(tx, row, {"next_charge_at": tx.now, "next_work_at": tx.now})
-        begin_again(tx, row)
+        begin_again(tx, row, despite_held=True)
         return agreement_rows.known_agreement(tx, number)
 
     return core.of_number(number).transact(work)

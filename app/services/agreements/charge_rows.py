@@ -120,10 +120,14 @@ def latest_payment(tx: Tx, slot: int, order_id: int) -> AnyRow:
     return payment_rows.payments_of_order(tx, slot, order_id)[-1]
 
 
-def is_missed(tx: Tx, period: AnyRow) -> bool:
-    """Whether the order of a period stayed unpaid: all attempts have ended, and no time is left for another."""
+def is_missed(tx: Tx, period: AnyRow, *, despite_held: bool = False) -> bool:
+    """Whether the order of a period stayed unpaid: all attempts have ended, and no time is left for another. A payment
+    that a person has to look at has ended only if that person says so (`despite_held`)."""
     if period.order_id is None:
         return False
     payments = payment_rows.payments_of_order(tx, period.slot, period.order_id)
-    is_open = any(each.status in OPEN_PAYMENT or each.status == PaymentStatus.HELD for each in payments)
-    return not is_open and payments[-1].expires_at <= tx.now
+    if any(each.status in OPEN_PAYMENT for each in payments):
+        return False
+    if any(each.status == PaymentStatus.HELD for each in payments):
+        return despite_held
+    return bool(payments[-1].expires_at <= tx.now)

@@ -95,7 +95,8 @@ class Entitlement:
 
 
 def entitlements_of_user(core: Core, user_id: str) -> list[Entitlement]:
-    """What is active for the user now, each once: until the latest moment that any agreement gives."""
+    """What is active for the user now, each once in each environment: until the latest moment that any agreement gives.
+    What a store's sandbox sold costs nothing, so it never stands for what is live, nor hides that."""
     return core.of_user(user_id).read(lambda tx: _active(tx, user_id))
 
 
@@ -107,13 +108,14 @@ def is_in_force(row: AnyRow, now: datetime) -> bool:
 
 def _active(tx: Tx, user_id: str) -> list[Entitlement]:
     values = {"p_slot": slot_of_user(user_id), "p_user": user_id, "p_since": tx.now - _RECENT}
-    found = dict[str, Entitlement]()
+    found = dict[tuple[str, str], Entitlement]()
     for _, lines in groupby(tx.execute(_LISTED, values), key=lambda line: line.id):
         for each in _of_agreement(tx, list(lines)):
-            known = found.get(each.name)
+            key = (each.name, each.agreement.environment)
+            known = found.get(key)
             if known is None or known.until < each.until:
-                found[each.name] = each
-    return [found[name] for name in sorted(found)]
+                found[key] = each
+    return [found[key] for key in sorted(found)]
 
 
 def _of_agreement(tx: Tx, lines: Sequence[AnyRow]) -> list[Entitlement]:

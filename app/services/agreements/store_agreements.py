@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
 
-from app.domain.agreements import AgreementCause, AgreementStatus, next_agreement_status
+from app.domain.agreements import AgreementCause, AgreementStatus, answers_past_due, next_agreement_status
 from app.domain.deciding import Decision
 from app.domain.event_types import EventType
 from app.domain.facts import Fact, Kind
@@ -174,12 +174,17 @@ def _after_period(
     changes |= {"paid_until": fact.period_end, "price_increase": None, "next_plan": None}
     if product is not None:
         changes |= _of_product(product)
-    is_later = row.told_at is None or fact.at > row.told_at
-    after = next_agreement_status(AgreementStatus(row.status), AgreementCause.PAID, by_store=True)
-    if is_later:
-        changes["told_at"] = told_at
+    ends = (row.paid_until, row.valid_until)
+    is_collected = row.status == AgreementStatus.PAST_DUE and answers_past_due(
+        fact.at, fact.period_end, row.told_at, ends
+    )
+    if row.told_at is None or fact.at > row.told_at or is_collected:
+        changes["told_at"] = told_at if row.told_at is None else max(told_at, row.told_at)
+        if row.renews is False and (row.valid_until is None or row.valid_until <= fact.at):
+            changes["renews"] = None  # it was renewed: what was said of the period before is over
         if row.valid_until is not None and row.valid_until > fact.at:
             changes["valid_until"] = None  # of a period that this one replaced
+        after = next_agreement_status(AgreementStatus(row.status), AgreementCause.PAID, by_store=True)
         if after is not None:
             changes |= {"status": after, "ended_at": None, "ended_by": "", "grace_until": None}
     return changes

@@ -10,7 +10,7 @@ import structlog
 
 from app.domain.agreements import CHARGEABLE, IN_FORCE, NEVER_SIGNED, AgreementStatus
 from app.domain.event_types import EventType
-from app.domain.facts import Ending, Fact, Kind, Ref
+from app.domain.facts import AGREEMENT_KINDS, Ending, Fact, Kind, Ref
 from app.domain.numbers import parse_number
 from app.domain.schedule import HINT_GAP_SECONDS, give_up_moment, grace_end
 from app.models.base import AnyRow
@@ -162,12 +162,14 @@ def _asked(tx: Tx, seen: AnyRow, called: ProviderCall[tuple[Fact, ...]], *, is_a
         if tx.now >= over:
             _end(tx, row, NEVER_SIGNED)
         return
-    if not row.by_store or row.status not in IN_FORCE:
+    if row.status not in IN_FORCE:
         return
     if is_anothers:
         _end(tx, row, Ending.TIME)
         return
     row = _as_told_again(tx, row, called.answer or ())
+    if not row.by_store:
+        return
     ends = [each for each in (row.paid_until, row.valid_until) if each is not None]
     if ends and row.status in IN_FORCE and tx.now >= max(ends) + STORE_SILENCE:
         _end(tx, row, Ending.TIME)
@@ -176,10 +178,15 @@ def _asked(tx: Tx, seen: AnyRow, called: ProviderCall[tuple[Fact, ...]], *, is_a
 def _as_told_again(tx: Tx, row: AnyRow, answer: tuple[Fact, ...]) -> AnyRow:
     """What an answer says of the running period may be the very words that were said of that before others, which are
     over again: told again they are no new fact, and hold all the same."""
-    words = [fact for fact in answer if fact.kind is Kind.SIGNED and fact.ref.agreement == row.theirs]
-    if not words or words[-1].period_end not in (row.paid_until, row.valid_until):
+    words = [fact for fact in answer if fact.kind in AGREEMENT_KINDS and fact.ref.agreement == row.theirs]
+    if not words:
         return row
-    return agreement_rows.known_agreement(tx, row.id) if agreement_facts.follow_word(tx, row, words[-1]) else row
+    word = words[-1]
+    if word.kind is Kind.SIGNED and word.period_end not in (row.paid_until, row.valid_until):
+        return row
+    is_answer = word.kind is Kind.PAST_DUE or not row.by_store
+    followed = agreement_facts.follow_word(tx, row, word, is_answer=is_answer)
+    return agreement_rows.known_agreement(tx, row.id) if followed else row
 
 
 def end_at_provider(core: Core, account: ProviderAccount, row: AnyRow) -> datetime | None:
@@ -204,12 +211,20 @@ def end_at_provider(core: Core, account: ProviderAccount, row: AnyRow) -> dateti
         if not called.answer:  # the provider knows no such agreement
             core.at(row.slot).transact(lambda tx: _ended_by_us(tx, row))
             return None
+        core.at(row.slot).transact(lambda tx: _ended_as_told(tx, row, called))
         return core.clock.now() + timedelta(minutes=10)
     core.at(row.slot).transact(lambda tx: _not_ended(tx, row, called))
     asked_again = ask_about_agreement(core, account, row)
     if called.end is CallEnd.DECLINED:
         return core.clock.now() + DECLINED_PAUSE
     return asked_again or retry_moment(core, row, called)
+
+
+def _ended_as_told(tx: Tx, seen: AnyRow, called: ProviderCall[tuple[Fact, ...]]) -> None:
+    """The provider has answered that it is over, perhaps by a word that was told before and did not count then."""
+    row = agreement_rows.lock_agreement(tx, seen.id)
+    if row is not None and row.status in IN_FORCE:
+        _as_told_again(tx, row, called.answer or ())
 
 
 def _not_ended(tx: Tx, seen: AnyRow, called: ProviderCall[tuple[Fact, ...]]) -> None:

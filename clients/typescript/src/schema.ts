@@ -3297,6 +3297,7 @@ export interface components {
              * @example vip
              */
             name: string;
+            environment: components["schemas"]["Environment"];
             /**
              * Format: date-time
              * @description Until when, as far as it is known now.
@@ -3326,7 +3327,7 @@ export interface components {
             status: "active" | "past_due" | "paused" | "ended" | "signing";
         };
         Entitlements: {
-            /** @description Each name once, in alphabetical order. */
+            /** @description Each name once in each environment, in alphabetical order. */
             entitlements: components["schemas"]["Entitlement"][];
         };
         Entry: {
@@ -13975,6 +13976,7 @@ export interface operations {
                      *       "entitlements": [
                      *         {
                      *           "name": "vip",
+                     *           "environment": "live",
                      *           "until": "2026-11-28T09:30:00Z",
                      *           "agreement": "252286601203298479",
                      *           "product": "coins-60",

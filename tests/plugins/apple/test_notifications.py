@@ -16,6 +16,7 @@ from tests.plugins.apple.world import TOKEN, Shop, facts, kinds
 
 KINDS = {
     Meaning.PURCHASE: ["paid"],
+    Meaning.REDEEMED: ["paid", "signed"],
     Meaning.SUBSCRIPTION_START: ["paid", "signed"],
     Meaning.UPGRADE: ["paid"],
     Meaning.REFUND: ["refunded"],

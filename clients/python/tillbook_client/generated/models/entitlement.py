@@ -8,6 +8,7 @@ from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..models.entitlement_status import EntitlementStatus
+from ..models.environment import Environment
 
 T = TypeVar("T", bound="Entitlement")
 
@@ -17,6 +18,7 @@ class Entitlement:
     """
     Attributes:
         name (str): What is active.
+        environment (Environment): `live`, or `sandbox` for what a provider's sandbox paid.
         until (datetime.datetime): Until when, as far as it is known now.
         agreement (str): A number of ours, in decimal.
         product (str): The product, by its `sku`.
@@ -25,6 +27,7 @@ class Entitlement:
     """
 
     name: str
+    environment: Environment
     until: datetime.datetime
     agreement: str
     product: str
@@ -34,6 +37,8 @@ class Entitlement:
 
     def to_dict(self) -> dict[str, Any]:
         name = self.name
+
+        environment = self.environment.value
 
         until = self.until.isoformat()
 
@@ -50,6 +55,7 @@ class Entitlement:
         field_dict.update(
             {
                 "name": name,
+                "environment": environment,
                 "until": until,
                 "agreement": agreement,
                 "product": product,
@@ -65,6 +71,8 @@ class Entitlement:
         d = dict(src_dict)
         name = d.pop("name")
 
+        environment = Environment(d.pop("environment"))
+
         until = datetime.datetime.fromisoformat(d.pop("until"))
 
         agreement = d.pop("agreement")
@@ -77,6 +85,7 @@ class Entitlement:
 
         entitlement = cls(
             name=name,
+            environment=environment,
             until=until,
             agreement=agreement,
             product=product,

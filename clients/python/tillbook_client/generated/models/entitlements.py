@@ -17,7 +17,7 @@ T = TypeVar("T", bound="Entitlements")
 class Entitlements:
     """
     Attributes:
-        entitlements (list[Entitlement]): Each name once, in alphabetical order.
+        entitlements (list[Entitlement]): Each name once in each environment, in alphabetical order.
     """
 
     entitlements: list[Entitlement]
