@@ -67,7 +67,7 @@ def test_who_guesses_codes_waits_longer_and_longer_and_at_most_a_quarter_of_an_h
         assert visitor.sign_in(told, world.core, code="000000").status == 401
     waiting = visitor.sign_in(told, world.core)
     assert waiting.status == 429
-    assert "Too many attempts. Wait 3 seconds." in waiting.text
+    assert "Too many attempts. Try again after 3 s." in waiting.text
     for _ in range(12):
         world.clock.advance(15 * 60 + 1)
         assert visitor.sign_in(told, world.core, code="000000").status == 401
