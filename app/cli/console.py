@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import click
@@ -11,10 +10,9 @@ from app.cli.house import house
 from app.config import load
 from app.services.accounts import operators as accounts_of_operators
 from app.services.accounts.api_keys import NotChanged
-from app.services.accounts.operators import ROLES, CodeSecrets, Credentials
+from app.services.accounts.operators import NAME, ROLES, CodeSecrets, Credentials
 from app.services.base.context import Tx
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}", re.ASCII)
 _role = click.option("--role", "roles", multiple=True, type=click.Choice(ROLES))
 _actor = click.option("--actor", required=True, help="Who you are.")
 
@@ -30,7 +28,7 @@ def operators() -> None:
 @_actor
 def new_operator(name: str, roles: tuple[str, ...], actor: str) -> None:
     """Make an operator. The password and the address for an authenticator are shown once and kept nowhere."""
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise click.BadParameter(f"not a name: a-z, 0-9, - and _, 32 at most: {name}")
     if not roles:
         raise click.UsageError(f"an operator needs --role: {' or '.join(ROLES)}, or both")

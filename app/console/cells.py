@@ -28,11 +28,13 @@ _PLACES = ("user", "order", "agreement")
 LABELS = {
     **{"amount_minor": "Amount", "value_minor": "Price", "undone_minor": "Undone", "ours_minor": "Our amount"},
     **{"theirs_minor": "Their amount", "theirs": "Their number", "ours": "Our number", "id": "Number"},
-    **{"provider_account": "Provider account", "created_at": "Made", "paid_at": "Paid", "expires_at": "Expires"},
+    **{"provider_account": "Provider account", "created_at": "Created", "paid_at": "Paid at", "expires_at": "Expires"},
     **{"done_at": "Done", "ended_at": "Ended", "ended_by": "Ended by", "at": "Time", "starts_at": "Begins"},
     **{"ends_at": "Ends", "next_try_at": "Next try", "next_charge_at": "Next charge", "paid_until": "Paid until"},
     **{"received_at": "Received", "recorded_at": "Recorded", "opened_at": "Opened", "paused_at": "Paused"},
     **{"written_off_by": "Written off by", "changed_at": "Changed", "closed_at": "Closed", "queries": "Times asked"},
+    **{"way": "Way of paying", "rest": "Still held", "remedy": "What can be done"},
+    **{"url": "Address", "owner": "Who cares for it"},
 }
 """What a column is called, where that is not its name."""
 

@@ -25,6 +25,7 @@ from app.services.reports.files import ReportFormat
 from app.web.context import core, number_in
 from app.web.difference_schemas import DifferencesQuery
 from app.web.differences import DIFFERENCE_LIST
+from app.web.lists import download_permit
 from app.web.report_files import ReportQuery, report_file, report_wanted
 
 ROWS_OF_REPORT = 200
@@ -116,7 +117,8 @@ def show_report_page(name: str) -> Any:
         files=files,
         accounts=accounts,
         bounds=bounds,
-        bases=[basis.value for basis in Basis] if "since" in bounds else [],
+        bases=list(Basis) if "since" in bounds else [],
+        needs_time=set[str]() not in kind.times.bounds,
         most=ROWS_OF_REPORT,
     )
 
@@ -133,7 +135,11 @@ def _first_rows(query: ReportQuery) -> ShownTable:
         rows = [[_cell(value) for value in row] for row in islice(report.rows, ROWS_OF_REPORT)]
         return ShownTable(report.title, report.columns, rows)
 
-    return core().for_reports().whole.read(read, snapshot=True)
+    permit = download_permit()  # to draw a page costs what drawing its file costs
+    try:
+        return core().for_reports().whole.read(read, snapshot=True)
+    finally:
+        permit.give_back()
 
 
 def _cell(value: Cell) -> ShownCell:

@@ -81,7 +81,8 @@ def check_session() -> Response | None:
     found = _session_now()
     if found is None:
         _forget()
-        return redirect(url_for("console.sign_in_page", to=request.full_path.rstrip("?")))
+        wanted = request.full_path.rstrip("?") if request.method == "GET" else None  # a form is not sent again
+        return redirect(url_for("console.sign_in_page", to=wanted))
     request_record().caller = f"operator:{found.operator}"
     g.operator = found
     if not _sees(found, getattr(current_app.view_functions[request.endpoint or ""], _NEEDED, "")):
@@ -92,16 +93,16 @@ def check_session() -> Response | None:
 
 @blueprint.route("/sign-in", methods=["GET", "POST"])
 def sign_in_page() -> Any:
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("console/sign_in.html", problem=None)
     name, password, code = (request.form.get(each, "")[:LONGEST_FIELD].strip() for each in ("name", "password", "code"))
     try:
         opened = sign_in(core(), name, password, code, _rules().keys)
-    except SignInRefused:
-        _log.warning("operator_refused", operator=name)
+    except SignInRefused as error:  # what was typed is not logged: it may be a password in the wrong field
+        _log.warning("operator_refused", operator=error.operator, knew_password=error.knew_password)
         return render_template("console/sign_in.html", problem="refused"), 401
     except TooManyAttempts as error:
-        _log.warning("operator_refused", operator=name, seconds=error.seconds)
+        _log.warning("operator_refused", operator=error.operator, seconds=error.seconds)
         return render_template("console/sign_in.html", problem="wait", seconds=error.seconds), 429
     _forget()
     session.update(operator=opened.operator, number=opened.number, began=_seconds(), seen=_seconds())

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from flask import abort, redirect, render_template, request, url_for
 
 from app.console.cells import ShownCell, ShownTable, shown_text, table_of
 from app.console.sign_in import blueprint, for_role, is_for
 from app.console.user_lists import USER_LISTS, WALLET_LISTS
-from app.console.waiting import waiting_tables
+from app.console.waiting import everything_waiting
 from app.console.wording import say
 from app.domain import representations
 from app.domain.ledger import ENVIRONMENTS, InvalidTransfer, wallet
@@ -19,6 +20,7 @@ from app.services.accounts.users import check_user_id
 from app.services.agreements.agreement_lists import periods_of
 from app.services.agreements.agreement_requests import view_agreement
 from app.services.agreements.entitlements import entitlements_of_user
+from app.services.base.context import UNANSWERED
 from app.services.ledger.reading import holdings
 from app.services.lookup.entries import sentence
 from app.services.lookup.search import Named, things_named
@@ -27,6 +29,7 @@ from app.services.payments.orders import view_order
 from app.services.refunds.requests import list_refunds_of_order
 from app.web.context import core, number_in
 
+_log = structlog.get_logger(__name__)
 ROWS_OF_PAGE = 50
 """Rows of a list on a page of its own."""
 ROWS_OF_PART = 10
@@ -52,7 +55,14 @@ _FOUND = ("number", "kind", "status", "user", "order", "provider_account", "thei
 @for_role(SUPPORT)
 def show_start() -> Any:
     """What waits for a person, and the search."""
-    return render_template("console/start.html", waiting=waiting_tables(core(), for_finance=is_for(FINANCE)))
+    return render_template("console/start.html", waiting=everything_waiting(core(), for_finance=is_for(FINANCE)))
+
+
+@blueprint.get("/<path:address>")
+@for_role(SUPPORT)
+def show_no_page(address: str) -> Any:
+    """What is no address of the console is a page that says so."""
+    abort(404)
 
 
 @blueprint.get("/search")
@@ -60,12 +70,16 @@ def show_start() -> Any:
 def search_page() -> Any:
     """Everything that a number names."""
     text = request.args.get("number", "").strip()
-    found = things_named(core(), text)
+    try:
+        found = things_named(core(), text)
+    except UNANSWERED as error:  # a user or an order whose database answers has a page all the same
+        _log.error("console_incomplete", page="search", error=type(error).__name__)
+        return render_template("console/search.html", text=text, table=None, is_whole=False), 503
     pages = {_page_of(thing) for thing in found} - {None}
     if len(pages) == 1:
         return redirect(pages.pop() or "")
     table = table_of("Found", _FOUND, found, leads_to=_page_of) if found else None
-    return render_template("console/search.html", text=text, table=table)
+    return render_template("console/search.html", text=text, table=table, is_whole=True)
 
 
 def _page_of(thing: Any) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from flask import url_for
 
 from app.console.cells import ShownTable, table_of
@@ -13,7 +14,7 @@ from app.console.wording import say
 from app.domain import representations
 from app.domain.remedies import remedy
 from app.domain.status import Outcome
-from app.services.base.context import Core
+from app.services.base.context import UNANSWERED, Core
 from app.services.differences.difference_lists import DifferenceFilter, list_differences
 from app.services.events.endpoints import shown_endpoints
 from app.services.facts import inbox, parked
@@ -28,6 +29,7 @@ _REFUNDS = ("id", "created_at", "provider_account", "status", "amount_minor", "q
 _UNSIZED = ("id", "raised_at", "provider_account", "theirs", "status")
 _ENDPOINTS = ("name", "url", "paused_at", "paused_by", "reason")
 _DIFFERENCES = ("number", "at", "provider_account", "type", "state", "ours_minor", "theirs_minor", "owner")
+_log = structlog.get_logger(__name__)
 WAITING_SHOWN = 20
 """So many of each kind are shown, the oldest first."""
 
@@ -41,26 +43,42 @@ class WaitingTable:
     does: str
 
 
-def waiting_tables(core: Core, *, for_finance: bool) -> list[WaitingTable]:
-    """Every kind of which something waits; differences only for finance."""
-    found = (*_told(core), *_stuck(core), *(_of_finance(core) if for_finance else ()))
-    return [each for each in found if each.table.rows]
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Every kind of which something waits. `is_whole` is false where one of several databases does not answer."""
+
+    tables: list[WaitingTable]
+    is_whole: bool
+
+
+def everything_waiting(core: Core, *, for_finance: bool) -> Waiting:
+    """What waits; differences only for finance."""
+    found, is_whole = list[WaitingTable](), True
+    try:
+        for kinds in (_told, _stuck):
+            found.extend(kinds(core))
+    except UNANSWERED as error:
+        is_whole = False
+        _log.error("console_incomplete", page="start", error=type(error).__name__)
+    if for_finance:
+        found.extend(_of_finance(core))  # lies at home, where the session lies
+    return Waiting([each for each in found if each.table.rows], is_whole)
 
 
 def _told(core: Core) -> Iterable[WaitingTable]:
     messages = core.whole.read(lambda tx: inbox.waiting_messages(tx, limit=WAITING_SHOWN))
     yield WaitingTable(
-        table_of("Messages that were kept", _MESSAGES, messages),
+        table_of("Messages that could not be used", _MESSAGES, messages),
         say("A provider's message could not be read, or names what is not known here."),
         "tillbook messages replay NUMBER, tillbook messages resolve NUMBER",
     )
     yield WaitingTable(
         table_of("Facts that match nothing", _FACTS, _facts(core, Outcome.PARKED)),
-        say("A provider told something, verified, and nothing here fits."),
+        say("A provider told something genuine that matches nothing here."),
         "tillbook facts assign NUMBER, tillbook facts reexamine NUMBER",
     )
     yield WaitingTable(
-        table_of("Money that came on top", _FACTS, _facts(core, Outcome.SURPLUS)),
+        table_of("Money paid twice or too late", _FACTS, _facts(core, Outcome.SURPLUS)),
         say("An order was paid twice, or after its end."),
         "tillbook facts list --outcome surplus",
     )
@@ -88,12 +106,12 @@ def _stuck(core: Core) -> Iterable[WaitingTable]:
     overdue = list_overdue_refunds(core, WAITING_SHOWN)
     yield WaitingTable(
         table_of("Refunds that do not end", _REFUNDS, overdue.refunds),
-        say("They are open for more than three days."),
+        say("They have been open for more than three days."),
         "tillbook refunds end NUMBER",
     )
     yield WaitingTable(
-        table_of("Refunds of unknown size", _UNSIZED, overdue.payments),
-        say("Something of these payments went back, and nobody has told how much."),
+        table_of("Refunds of unknown amount", _UNSIZED, overdue.payments),
+        say("Some money of these payments went back, and the provider has not said how much."),
         "tillbook refunds end NUMBER",
     )
     paused = [each for each in core.whole.read(shown_endpoints) if each["paused_at"] is not None]

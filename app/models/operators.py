@@ -28,7 +28,7 @@ class OperatorRow(Base):
     ended_by: Mapped[str | None] = mapped_column(String(160))
     ended_at: Mapped[datetime | None] = mapped_column(Moment)
     attempts: Mapped[int]
-    """To sign in, since the last one that succeeded."""
+    """Wrong codes after the right password, since the last sign-in that succeeded."""
     refused_until: Mapped[datetime | None] = mapped_column(Moment)
     last_code: Mapped[int] = mapped_column(BigInteger)
     """The time step of the last code that was accepted: each code counts once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.services.reports.catalogue import REPORTS, Times
+from app.web.lists import MOST_DOWNLOADS, download_permit
 from tests.console.browser import Browser
 from tests.support.settling_house import alien_line, settling_house
 from tests.support.world import World
@@ -63,3 +64,20 @@ def test_a_report_shows_what_the_books_say(world: World, mei: Browser) -> None:
     assert mei.get("/console/reports/sales", since="2026-01-01").status == 422
     assert mei.get("/console/reports/sales", since="2025-01-01", until="2026-01-31").status == 422
     assert mei.get("/console/reports/secrets").status == 404
+
+
+def test_pages_of_reports_take_the_places_of_files_so_that_others_have_threads(mei: Browser) -> None:
+    permits = [download_permit() for _ in range(MOST_DOWNLOADS)]
+    try:
+        refused = mei.get("/console/reports/trial-balance")
+    finally:
+        for permit in permits:
+            permit.give_back()
+    assert refused.status == 503
+    assert "as many reports and files as it may" in refused.text
+    for _ in range(MOST_DOWNLOADS + 1):
+        assert mei.get("/console/reports/trial-balance").status == 200
+    assert mei.get("/console/reports/trial-balance", account="nowhere").status == 422
+    asked = mei.get("/console/reports/sales")
+    assert 'name="since" value="" required' in asked.html
+    assert "required" not in mei.get("/console/reports/trial-balance").html.partition("<main>")[2]

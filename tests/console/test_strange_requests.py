@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import quote
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, create_engine, text
 
-from tests.console.browser import Browser
+from app.domain.numbers import slot_of_user
+from tests.console.browser import SECRET, Browser, make_operator
+from tests.support import databases
+from tests.support.two_databases import HALF, two_databases
+from tests.support.web_client import build_client
 from tests.support.world import World
 
 STRANGE = (
@@ -46,3 +51,38 @@ def test_a_database_that_does_not_answer_is_a_page_too(world: World, mei: Browse
     assert "The database does not answer." in page.text
     assert page.answer.content_type == "text/html; charset=utf-8"
     assert mei.get("/console/").status == 200
+
+
+def test_what_is_no_address_of_the_console_is_a_page_that_says_so(mei: Browser) -> None:
+    for address in ("/console/nothing", "/console/orders", "/console/orders/1/2", "/console/sign-out"):
+        page = mei.get(address)
+        assert (page.status, page.answer.content_type) == (404, "text/html; charset=utf-8")
+        assert "There is no such thing." in page.text
+    assert Browser(mei.client.application.test_client()).get("/console/nothing").path == "/console/sign-in"
+
+
+def test_a_form_without_its_token_or_too_large_is_a_page_that_says_so(mei: Browser) -> None:
+    for fields, status, words in (
+        ({"csrf_token": "x"}, 400, "The form is too old"),
+        ({"csrf_token": "x" * 1_100_000}, 413, "The body is too large."),
+    ):
+        answer = mei.client.post("/console/sign-out", data=fields, headers=mei.headers)
+        assert (answer.status_code, words in answer.text) == (status, True)
+
+
+def test_users_of_other_databases_are_found_while_one_does_not_answer(world: World, engine: Engine) -> None:
+    low, high = (next(user for user in map(str, range(99)) if slot_of_user(user) // HALF == half) for half in (0, 1))
+    order = world.order(user=low).order.id
+    lost = databases.sessions_for(create_engine("sqlite:////nowhere/books.sqlite3"))
+    world.core = replace(world.core, databases=two_databases(databases.sessions_for(engine), lost))
+    mei = Browser(build_client(world, engine, console={"secret_key": SECRET}))
+    start = mei.sign_in(make_operator(world.core), world.core)
+    assert (start.status, start.path) == (200, "/console/")
+    assert "A database does not answer: not everything that waits is here." in start.text
+    assert "Nothing waits." not in start.text
+    searched = mei.get("/console/search", number=low)
+    assert searched.status == 503
+    assert str(order) in mei.get(searched.links[f"User {low}"]).text
+    searched = mei.get("/console/search", number=order)
+    assert mei.get(searched.links[f"Order {order}"]).status == 200
+    assert mei.get("/console/users", user=high).status == 503

@@ -62,12 +62,12 @@ def test_lists_go_on_page_by_page(world: World, visitor: Browser) -> None:
     mei = visitor
     mei.sign_in(make_operator(world.core), world.core)
     first = mei.get("/console/users/orders", user="user-0")
-    second = mei.get(first.links["Go on"])
-    assert len({*first.links, *second.links} - {"Tillbook", "Differences", "Reports", "user-0", "Go on"}) == 53
-    assert "Go on" not in second.links
+    second = mei.get(first.links["Next page"])
+    assert len({*first.links, *second.links} - {"Tillbook", "Differences", "Reports", "user-0", "Next page"}) == 53
+    assert "Next page" not in second.links
     assert mei.get("/console/users/orders", user="user-0", cursor="x").status == 404
     assert mei.get("/console/users/secrets", user="user-0").status == 404
-    assert "Go on" in mei.get("/console/users", user="user-0").links
+    assert "Next page" in mei.get("/console/users", user="user-0").links
 
 
 def test_an_agreement_has_its_periods_and_its_timeline(world: World, mei: Browser) -> None:
@@ -87,7 +87,7 @@ def test_what_names_nothing_says_so(mei: Browser) -> None:
     for path in ("/console/orders/12", "/console/orders/x", "/console/agreements/12"):
         missing = mei.get(path)
         assert missing.status == 404
-        assert "There is no such thing" in missing.text
+        assert "There is no such thing." in missing.text
         assert missing.answer.content_type == "text/html; charset=utf-8"
 
 
@@ -118,4 +118,4 @@ def test_support_sees_users_and_no_finance(world: World, visitor: Browser, bough
     for path in ("/console/differences", "/console/differences/12", "/console/reports", "/console/reports/sales"):
         refused = visitor.get(path)
         assert refused.status == 403
-        assert "These credentials do not allow that." in refused.text
+        assert "Your role does not see this page." in refused.text

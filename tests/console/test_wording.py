@@ -19,11 +19,11 @@ from tests.support.world import World
 
 CONSOLE = Path(cells.__file__).parent
 MET = (
-    *("bad_request", "forbidden", "not_found", "method_not_allowed", "invalid_request", "not_a_cursor", "no_such_day"),
-    *("too_many_downloads", "empty_time_span", "time_span_too_long", "days_not_worked_out", "reports_unavailable"),
-    *("database_unavailable", "slots_frozen", "internal_error", "checkpoints_behind"),
+    *("method_not_allowed", "too_large", "invalid_request", "not_a_cursor", "no_such_day", "report_bounds"),
+    *("empty_time_span", "time_span_too_long", "days_not_worked_out", "reports_unavailable"),
+    *("unknown_provider_account", "internal_error", "checkpoints_behind"),
 )
-"""Codes of the problems that a reader of the console can meet."""
+"""Codes of the problems that a reader of the console can meet by their titles."""
 
 
 def _said_in_templates() -> Iterator[str]:

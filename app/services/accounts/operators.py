@@ -2,13 +2,15 @@
 are: by a password and a one-time code (RFC 6238).
 
 The row bears a seal with the installation's key, as that of an API key does, and the code secret in it is encrypted: a
-copy of the database opens no door, and neither does writing to it. Each attempt is counted before it is judged, so
-that many at once are no more than one after another. An operator has one session: a new one ends the earlier one.
+copy of the database opens no door, and neither does writing to it. A password of 120 random bits needs no limit of
+attempts: who does not have it learns nothing, not even which names there are, and shuts nobody out. Codes are short,
+so wrong ones are counted. An operator has one session: a new one ends the earlier one.
 """
 
 from __future__ import annotations
 
 import hmac
+import re
 import secrets
 import threading
 from base64 import urlsafe_b64encode
@@ -37,14 +39,15 @@ ROLES = (FINANCE, SUPPORT)
 """Support sees users, their orders and agreements, and what waits. Finance sees reports and differences, too."""
 PASSWORD_BYTES = 15
 """Random bytes of a password: it is made here, and never chosen."""
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}", re.ASCII)
+"""What operators are called."""
 FREE_ATTEMPTS = 5
-"""So many failed attempts cost no waiting."""
+"""So many wrong codes cost no waiting."""
 LONGEST_REFUSAL = timedelta(minutes=15)
-"""How long a name is refused at the most, however many attempts failed: the right person is not shut out for long."""
+"""How long an operator waits at the most, however many codes were wrong."""
 MOST_CHECKS = 2
-"""Passwords that one process checks at a time. Each takes 64 MiB, and a fifth of a second of one core."""
-CHECK_SECONDS = 5
-"""How long an attempt waits for its turn."""
+"""Passwords that one process checks at a time; more are turned away, since an attempt that waited for its turn would
+keep one of the eight threads from providers. Each takes 64 MiB, and a fifth of a second of one core."""
 CODE_STEPS = 1
 """A clock of the person's device may be one step of 30 seconds ahead or behind."""
 SEALED_OF_OPERATOR = ("name", "roles", "password", "code_secret", "made_by", "made_at")
@@ -55,15 +58,20 @@ _checks = threading.BoundedSemaphore(MOST_CHECKS)
 
 
 class SignInRefused(Exception):
-    """Name, password and code are not those of one operator. Which of them is wrong is not told."""
+    """Name, password and code are not those of one operator. Which of them is wrong is for the log alone: `operator` is
+    the name if an operator has it."""
+
+    def __init__(self, operator: str | None = None, *, knew_password: bool = False) -> None:
+        super().__init__("the sign-in is refused")
+        self.operator, self.knew_password = operator, knew_password
 
 
 class TooManyAttempts(Exception):
-    """The next attempt is judged in so many seconds."""
+    """The next attempt is judged in so many seconds. `operator` is who has to wait; None: this process is busy."""
 
-    def __init__(self, seconds: int) -> None:
+    def __init__(self, seconds: int, operator: str | None = None) -> None:
         super().__init__(f"no attempt is judged for {seconds} seconds")
-        self.seconds = seconds
+        self.seconds, self.operator = seconds, operator
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +192,12 @@ def _sealed_content(row: Mapping[str, Any]) -> list[object]:
     return [spelled(row[column]) for column in SEALED_OF_OPERATOR]
 
 
+def _look_up(tx: Tx, name: str) -> AnyRow | None:
+    return tx.execute(select(*_o).where(_o.name == name)).one_or_none()
+
+
 def _find(tx: Tx, name: str) -> AnyRow | None:
+    """The row, locked."""
     return tx.execute(select(*_o).where(_o.name == name).with_for_update()).one_or_none()
 
 
@@ -193,21 +206,22 @@ def _find(tx: Tx, name: str) -> AnyRow | None:
 
 def sign_in(core: Core, name: str, password: str, code: str, keys: CodeSecrets) -> Session:
     """A new session. Raises SignInRefused or TooManyAttempts."""
-    counted = core.home.transact(lambda tx: _count_attempt(tx, name))
-    if not _is_password(None if counted is None else counted.password, password) or counted is None:
-        raise SignInRefused
-    secret, seals = keys.decrypt(counted.code_secret), core.rules.ledger.seals
-    if counted.ended_at is not None or secret is None or not is_sealed(seals, counted):
-        raise SignInRefused
-    step = _step_of(pyotp.TOTP(secret), code, core.clock.now())
-    if step is None:
-        raise SignInRefused
-    return core.home.transact(lambda tx: _open_session(tx, counted, step))
+    row = core.home.read(lambda tx: _look_up(tx, name)) if NAME.fullmatch(name) else None
+    is_right = _is_password(None if row is None else row.password, password)
+    if row is None or not is_right:
+        raise SignInRefused(None if row is None else row.name)
+    secret = keys.decrypt(row.code_secret)
+    if secret is None or not is_sealed(core.rules.ledger.seals, row):
+        raise SignInRefused(row.name, knew_password=True)
+    opened = core.home.transact(lambda tx: _judge_code(tx, row, pyotp.TOTP(secret), code))
+    if opened is None:
+        raise SignInRefused(row.name, knew_password=True)
+    return opened
 
 
 def find_session(core: Core, operator: str, number: int) -> Session | None:
     """The session if it is the operator's newest one and nobody has ended it since."""
-    row = core.home.read(lambda tx: tx.execute(select(*_o).where(_o.name == operator)).one_or_none())
+    row = core.home.read(lambda tx: _look_up(tx, operator))
     if row is None or row.ended_at is not None or row.session != number or not is_sealed(core.rules.ledger.seals, row):
         return None
     return Session(operator, number, frozenset(row.roles))
@@ -219,20 +233,6 @@ def end_session(core: Core, session: Session) -> None:
     core.home.transact(lambda tx: tx.execute(mine.values(session=_o.session + 1)))
 
 
-def _count_attempt(tx: Tx, name: str) -> AnyRow | None:
-    """The operator's row, with this attempt counted as one that failed."""
-    row = _find(tx, name)
-    if row is None:
-        return None
-    if row.refused_until is not None and row.refused_until > tx.now:
-        raise TooManyAttempts(int((row.refused_until - tx.now).total_seconds()) + 1)
-    attempts = row.attempts + 1
-    beyond = min(attempts - FREE_ATTEMPTS, 10)  # 2^10 seconds are more than the longest refusal
-    until = tx.now + min(timedelta(seconds=2**beyond), LONGEST_REFUSAL) if beyond > 0 else None
-    tx.execute(update(OperatorRow).where(_o.name == name).values(attempts=attempts, refused_until=until))
-    return row
-
-
 @cache
 def _nobodys_hash() -> str:
     """Checked where nobody has the name, so that an attempt takes as long."""
@@ -240,8 +240,8 @@ def _nobodys_hash() -> str:
 
 
 def _is_password(known_hash: str | None, password: str) -> bool:
-    if not _checks.acquire(timeout=CHECK_SECONDS):
-        raise TooManyAttempts(CHECK_SECONDS)
+    if not _checks.acquire(blocking=False):
+        raise TooManyAttempts(1)
     try:
         return HASHER.verify(known_hash or _nobodys_hash(), password) and known_hash is not None
     except argon2.exceptions.VerificationError:
@@ -259,11 +259,22 @@ def _step_of(codes: pyotp.TOTP, code: str, now: datetime) -> int | None:
     return None
 
 
-def _open_session(tx: Tx, judged: AnyRow, step: int) -> Session:
-    """Raises SignInRefused where the code was used before, or the operator was changed meanwhile."""
+def _judge_code(tx: Tx, judged: AnyRow, codes: pyotp.TOTP, code: str) -> Session | None:
+    """A new session; None for a wrong code, which is counted, for one that was used before, and where the operator was
+    changed since the password was judged. The lock on the row makes many codes at once as many one after another.
+    Raises TooManyAttempts."""
     row = _find(tx, judged.name)
-    if row is None or row.seal != judged.seal or row.ended_at is not None or row.last_code >= step:
-        raise SignInRefused
-    opened = {"attempts": 0, "refused_until": None, "last_code": step, "signed_in_at": tx.now}
-    tx.execute(update(OperatorRow).where(_o.name == row.name).values(**opened, session=row.session + 1))
-    return Session(row.name, row.session + 1, frozenset(row.roles))
+    if row is None or row.seal != judged.seal or row.ended_at is not None:
+        return None
+    if row.refused_until is not None and row.refused_until > tx.now:
+        raise TooManyAttempts(int((row.refused_until - tx.now).total_seconds()) + 1, row.name)
+    mine, step = update(OperatorRow).where(_o.name == row.name), _step_of(codes, code, tx.now)
+    if step is not None and step > row.last_code:
+        opened = {"attempts": 0, "refused_until": None, "last_code": step, "signed_in_at": tx.now}
+        tx.execute(mine.values(**opened, session=row.session + 1))
+        return Session(row.name, row.session + 1, frozenset(row.roles))
+    attempts = row.attempts + 1
+    beyond = min(attempts - FREE_ATTEMPTS, 10)  # 2^10 seconds are more than the longest refusal
+    until = tx.now + min(timedelta(seconds=2**beyond), LONGEST_REFUSAL) if beyond > 0 else None
+    tx.execute(mine.values(attempts=attempts, refused_until=until))
+    return None

@@ -35,6 +35,8 @@ from app.services.base.errors import SlotsFrozen
 from app.services.base.replica import Replica
 from app.services.base.transaction import Sessions, Transaction, alone, read, transact
 
+UNANSWERED = (OperationalError, InterfaceError, PoolTimeout, SlotsFrozen)
+"""What a database raises that does not answer, or whose slots are frozen: the others may answer."""
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 _log = structlog.get_logger(__name__)
@@ -189,7 +191,7 @@ class Core:
         for place in self.everywhere() if places is None else places:
             try:
                 done[place.number] = work(place)
-            except (OperationalError, InterfaceError, PoolTimeout, SlotsFrozen) as error:
+            except UNANSWERED as error:
                 failed = error
                 if len(self.databases.all) > 1:
                     _log.error("database_left_out", database=place.number, error=type(error).__name__)
