@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from app.cli.house import house
-from app.domain.accounting_time import NotATime, Span, end_of_day, moment_given, start_of_day
+from app.domain.accounting_time import NotATime, moment_given
 from app.domain.bill_figures import BillDay
 from app.domain.csv_text import csv_line
 from app.domain.journal import JournalEntry, JournalLine
@@ -22,14 +22,12 @@ from app.models.base import AnyRow
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, environment_of
 from app.services.base.errors import DomainError
-from app.services.finance import bill_bookings, closings
+from app.services.finance import bill_bookings, bill_sums, closings
 from app.services.finance import journal as entries
 from app.services.finance.clearing import clearing_at_end_of
 from app.services.finance.journal import EntryRequest
 
 LIST_PAGE = 500
-BILL_DAYS_ZONE = "Asia/Shanghai"
-"""The zone of days of bills on the command line, if no other is given."""
 _actor = click.option("--actor", required=True, help="Who you are.")
 
 
@@ -194,30 +192,36 @@ def _say_closing(row: AnyRow) -> None:
 # --- what bills book ---
 
 
+def _zone_of_bills(core: Core, account: str) -> ZoneInfo:
+    """The zone of the days of the account's bills; UTC as long as none was read."""
+    return core.whole.read(lambda tx: bill_sums.zone_of_account(tx, account)) or bill_sums.UTC_ZONE
+
+
 @click.command("book-bills")
 @click.argument("account")
 @click.argument("first", metavar="YYYY-MM-DD")
 @click.argument("last", metavar="YYYY-MM-DD")
-@click.option("--zone", default=BILL_DAYS_ZONE, show_default=True, help="Of the days of the bills.")
-def book_bills(account: str, first: str, last: str, zone: str) -> None:
+@click.option("--zone", help="Of these days. It must be that of the account's bills, and need not be said.")
+def book_bills(account: str, first: str, last: str, zone: str | None) -> None:
     """Book what the bills of these days say once more: after money of another system turned out to be ours, or the
     other way round. What is booked already stays."""
     core = house().core
     found = _account(core, account)
-    days_zone = ZoneInfo(zone)
-    span = Span(start_of_day(_day(first), days_zone), end_of_day(_day(last), days_zone))
-    click.echo(f"{account}: {bill_bookings.book_days(core, found, span, days_zone)} transfers")
+    if zone is not None and ZoneInfo(zone) != (of_bills := _zone_of_bills(core, account)):
+        raise click.ClickException(f"the days of the bills of {account} are those of {of_bills}")
+    click.echo(f"{account}: {bill_bookings.book_days(core, found, _day(first), _day(last))} transfers")
 
 
 @click.command("clearing")
 @click.argument("account")
 @click.argument("day", metavar="YYYY-MM-DD")
-@click.option("--zone", default=BILL_DAYS_ZONE, show_default=True, help="Of the days of the bills.")
-def show_clearing(account: str, day: str, zone: str) -> None:
+@click.option("--zone", help="Of the day; if not given, that of the account's bills.")
+def show_clearing(account: str, day: str, zone: str | None) -> None:
     """What the provider says that it holds at the end of a day, and what the books say. Exits 1 if there is a rest."""
     core = house().core
     found = _account(core, account)
-    bill_day = BillDay(found.name, environment_of(found.live), _day(day), ZoneInfo(zone), found.whose)
+    days_zone = ZoneInfo(zone) if zone else _zone_of_bills(core, account)
+    bill_day = BillDay(found.name, environment_of(found.live), _day(day), days_zone, found.whose)
     now = core.clock.now()
     rest = False
     for each in core.whole.read(lambda tx: clearing_at_end_of(tx, bill_day, now=now, lag=found.lag), snapshot=True):

@@ -53,6 +53,9 @@ def test_a_difference_is_listed_shown_worked_on_and_written_off_by_two(house: Se
     same = run("differences", "write-off", number, "--confirm", "--actor", "wang")
     assert (same.exit_code, "another person" in same.output) == (1, True)
     assert "books 6.00  on its way" in run("report", "clearing", "sandbox", "2026-01-02").output
+    again = ("book-bills", "sandbox", "2026-01-02", "2026-01-02")
+    assert [run(*again).output.splitlines()[-1] for _ in "12"] == ["sandbox: 1 transfers", "sandbox: 0 transfers"]
+    assert "are those of Asia/Shanghai" in run(*again, "--zone", "UTC").output
     assert "written_off" in run("differences", "write-off", number, "--confirm", "--actor", "li").output
     shown = run("differences", "show", number).output
     assert [line.split("  ")[2] for line in shown.splitlines()[1:-1]] == [
