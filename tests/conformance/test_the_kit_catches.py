@@ -12,6 +12,7 @@ from plugins.sandbox.settings import SandboxSettings
 from tests.conformance import broken_adapters as broken
 from tests.conformance import broken_conduct as conduct
 from tests.conformance import broken_situations as situations
+from tests.conformance import broken_stories as stories
 from tests.plugins.sandbox.world import SandboxWorld
 
 # The first rule of each is the one meant for it; the others are further consequences of the same mistake.
@@ -175,6 +176,35 @@ CAUGHT_BY: dict[type[SandboxProvider], tuple[str, ...]] = {
     situations.OddRowsAreLeftOutInSilence: ("test_an_odd_row_stops_no_page",),
     situations.StopsAtAnOddRow: ("test_an_odd_row_stops_no_page",),
     situations.OddRowsArePaid: ("test_an_odd_row_stops_no_page",),
+    # in what size, state and time it is told
+    stories.TellsTheTotalAsTheRefund: ("test_two_refunds_give_back_both",),
+    stories.RefundsTenthsOfAYen: ("test_each_currency_is_refunded_as_it_was_paid",),
+    stories.AcceptedMeansRefunded: (
+        "test_a_refund_that_is_only_accepted_is_pending",
+        "test_an_unknown_word_for_a_refund_decides_nothing",
+    ),
+    stories.UnknownRefundMeansFailed: ("test_an_unknown_word_for_a_refund_decides_nothing",),
+    stories.DoneIsDone: ("test_a_refund_that_fails_afterwards_is_told",),
+    stories.AnUnknownErrorIsANo: ("test_an_error_that_nobody_knows_leaves_it_unknown",),
+    stories.ReadsLocalTimeAsUtc: (
+        "test_a_payment_is_told_at_its_own_time",
+        "test_a_refund_is_told_at_its_own_time",
+        "test_a_dispute_is_told_at_its_own_times",
+    ),
+    stories.HappenedWhenItWasAsked: (
+        "test_a_payment_is_told_at_its_own_time",
+        "test_a_refund_is_told_at_its_own_time",
+        "test_a_dispute_is_told_at_its_own_times",
+    ),
+    stories.RefundedWhenPaid: (
+        "test_a_refund_is_told_at_its_own_time",
+        "test_a_dispute_is_told_at_its_own_times",
+    ),
+    stories.WonWhenItWasLost: ("test_a_dispute_is_told_at_its_own_times",),
+    stories.TakesTheDisputesFeeWithIt: ("test_a_dispute_that_takes_the_money_is_a_refund",),
+    stories.KeepsMoreThanWasPaid: ("test_amounts_are_told",),
+    stories.ReadsTheFirstDay: ("test_a_scan_tells_each_day_of_its_window",),
+    stories.TheHistoryIsOfTheSandbox: ("test_facts_of_a_live_world_say_that_it_is_live",),
 }
 
 
@@ -224,7 +254,7 @@ def test_no_broken_adapter_is_forgotten() -> None:
     bases = {broken.Retelling, conduct.Believing, conduct.Knowing, situations.RewritingDisputes, situations.History}
     made = {
         item
-        for module in (broken, conduct, situations)
+        for module in (broken, conduct, situations, stories)
         for item in vars(module).values()
         if isinstance(item, type) and item.__module__ == module.__name__
     }

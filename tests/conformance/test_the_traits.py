@@ -48,6 +48,7 @@ ABOUT_AGREEMENTS, ABOUT_BILLS = (
     {name for group in groups for name in vars(group) if name.startswith("test_")}
     for groups in ((AgreementRules, ChargeRules), (BillRules,))
 )
+ABOUT_AGREEMENTS |= {"test_an_agreement_is_told_at_its_own_times"}
 
 
 class KeyedSandbox(SandboxProvider):
@@ -218,6 +219,12 @@ def test_rules_that_cannot_apply_are_not_collected() -> None:
         "test_each_report_is_taken_or_declined",
         "test_a_refund_by_the_provider_is_told_alike_on_every_road",
         "test_a_refund_has_one_key_on_every_road",
+        "test_a_refund_is_told_at_its_own_time",
+        "test_a_refund_that_fails_afterwards_is_told",
+        "test_a_refund_that_is_only_accepted_is_pending",
+        "test_a_scan_tells_each_day_of_its_window",
+        "test_an_unknown_word_for_a_refund_decides_nothing",
+        "test_each_currency_is_refunded_as_it_was_paid",
         "test_a_refund_repeated_days_later_pays_once",
         "test_a_repeated_refund_pays_once",
         "test_a_scan_names_payments_by_the_same_key",

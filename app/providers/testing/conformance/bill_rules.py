@@ -45,7 +45,7 @@ NAMING_SIDES = (BillSide.TRADES, BillSide.FUNDS)
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """A payment, what went back of it, and the bills that tell of both."""
+    """A payment, what went back of it, and the bills that tell of both, and of a payment after them."""
 
     world: World
     payment: Fact
@@ -198,7 +198,8 @@ class BillRules(RuleGroup):
 
 @lru_cache(maxsize=8)
 def shelf_of(world_class: type[World]) -> Shelf:
-    """A payment and, where there is the verb, a refund of part of it; then every document of every feed."""
+    """A payment, where there is the verb a refund of it, and a second payment, so that a balance goes up, too; then
+    every document of every feed."""
     world = world_class(FixedClock())
     provider = online(world)
     _, payment = paid(world, provider)
@@ -209,6 +210,7 @@ def shelf_of(world_class: type[World]) -> Shelf:
         world.settle_refund(ref)
         done = of_kind((*told, *provider.query(ref)), Kind.REFUNDED)
         refund = done[0] if done else None
+    paid(world, provider)
     documents = [*_fetched(world, provider), *((document, None) for document in world.further_bills())]
     assert documents, "no feed of bill_feeds brings a document, and World.further_bills has none"
     return Shelf(world, payment, refund, tuple(documents))
@@ -271,7 +273,21 @@ def _check_days(bill: BillContent, what: str) -> None:
     ZoneInfo(bill.zone)  # raises for a name that is none
 
 
+SIGNS = {
+    LineKind.PAYMENT: 1,
+    LineKind.REFUND: -1,
+    LineKind.FEE: -1,
+    LineKind.FEE_RETURN: 1,
+    LineKind.PAYOUT: -1,
+}
+"""Whether such a line brings the merchant money, or takes it."""
+
+
 def _check_line(line: BillLine, what: str) -> None:
+    sign = 0 if line.cell is not None else SIGNS.get(line.kind, 0)  # a store's report counts what was returned below 0
+    assert sign * line.amount_minor >= 0, f"{what}: {line.key}, a {line.kind}, moves {line.amount_minor}"
+    taken = line.kind is not LineKind.PAYMENT or line.fee_minor <= 0
+    assert taken, f"{what}: the fee of the payment {line.key} is {line.fee_minor}: what is taken is negative"
     assert line.key, f"{what}: a line without a key"
     assert line.at.utcoffset() == timedelta(0), f"{what}: the time of {line.key} is not UTC"
     fine = len(line.currency) == 3 and line.currency.isascii() and line.currency.isupper()
@@ -294,6 +310,8 @@ def _check_agrees(line: BillLine, fact: Fact, *, whole: bool, what: str) -> None
         amount = fact.money.minor if fact.kind is Kind.PAID else -fact.money.minor
         told = (line.amount_minor, line.currency)
         assert told == (amount, fact.money.currency), f"{said} tells {told}, the fact {fact.money}"
+    if fact.kind is Kind.PAID and fact.fee is not None and line.fee_minor:
+        assert line.fee_minor == -fact.fee.minor, f"{said} has the fee {line.fee_minor}, the fact {fact.fee}"
 
 
 def _check_page(lines: tuple[BillLine, ...], page: Page, what: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from app.providers import Declined, ProviderError, Retryable, Unknown
-from app.providers.testing.conformance.checks import RuleGroup, attempt, online, where
+from app.providers.testing.conformance.checks import UNKNOWN_WORD, RuleGroup, attempt, needs_hook, online, where
 from app.providers.testing.conformance.journeys import BreakingHttp, Call, calls_in
 
 UNHEARD = ("timeout", "timeout_after", "error500")
@@ -49,6 +49,20 @@ class CallRules(RuleGroup):
         for breaks_at in range(2, self._most_requests() + 1):
             for fault in ("refused", *SPOILT):
                 self._breaks_midway(fault, breaks_at)
+
+    @needs_hook("refusing")
+    def test_an_error_that_nobody_knows_leaves_it_unknown(self) -> None:
+        """A genuine error with a code that is in no table is Unknown, at the first request and at a later one: it may
+        be said after the money has moved. Never Declined, never nothing."""
+        for starts_at in range(1, self._most_requests() + 1):
+            world = self.world()
+            for call in calls_in(world):
+                line = BreakingHttp(world.http, breaks_at=starts_at, broken=world.refusing(UNKNOWN_WORD))
+                what = f"{call.name}, an unknown error at request {starts_at}"
+                result = attempt(partial(call.make, online(world, line)), what)
+                if line.calls >= starts_at:
+                    assert not isinstance(result, Declined), f"{what}: Declined"
+                    assert starts_at > 1 or isinstance(result, Unknown), f"{what}: {_said(result)}"
 
     @where(lambda traits: traits.signs_replies)
     def test_a_liar_is_not_believed(self) -> None:
