@@ -40,7 +40,7 @@ CAUGHT_BY: dict[type[BillingSandbox], set[str]] = {
     broken.NumbersLinesAnew: {ALIKE},
     broken.KeysOfThePayment: {ALIKE},
     broken.LeavesFeesOut: {BALANCE},
-    broken.FeesComeIn: {BALANCE},
+    broken.FeesComeIn: {BALANCE, READ},
     broken.TellsYuan: {AGREES, BALANCE},
     broken.RefundsWithoutNumber: {AGREES},
     broken.SwapsTheNumbers: {READ},

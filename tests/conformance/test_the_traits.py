@@ -159,11 +159,17 @@ def test_a_sound_delivery_keeps_every_rule() -> None:
     [
         (DeliversNothing, "test_a_delivery_reaches_the_provider"),
         (ChokesOnReports, "test_each_report_is_taken_or_declined"),
-        (GivesUpADelivery, "test_a_lost_or_spoilt_answer_leaves_it_unknown"),
     ],
 )
 def test_a_broken_delivery_fails_its_rule(adapter: type[Delivering], rule: str) -> None:
     assert failing_rules_in(delivering_world(adapter)) == {rule}
+
+
+def test_a_delivery_that_is_given_up_fails_the_rules_for_calls() -> None:
+    assert failing_rules_in(delivering_world(GivesUpADelivery)) == {
+        "test_a_lost_or_spoilt_answer_leaves_it_unknown",
+        "test_an_error_that_nobody_knows_leaves_it_unknown",
+    }
 
 
 class Naming(SandboxProvider):
