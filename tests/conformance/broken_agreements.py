@@ -61,6 +61,20 @@ class RetellingAgreements(AgreeingSandbox):
         return tuple(self.retold(fact, road) for fact in facts)
 
 
+class GivenUpMeansWaiting(RetellingAgreements):
+    """Waits for a payer who cannot sign any more."""
+
+    def retold(self, fact: Fact, road: str) -> Fact:
+        return replace(fact, kind=Kind.PENDING) if fact.kind is Kind.FAILED and fact.ref.is_agreement else fact
+
+
+class ChargesOfNoAgreement(RetellingAgreements):
+    """Tells a charge as if the payer had pressed a button."""
+
+    def retold(self, fact: Fact, road: str) -> Fact:
+        return replace(fact, ref=replace(fact.ref, agreement=None)) if fact.kind is Kind.PAID else fact
+
+
 class EndedWhenItWasSigned(AgreeingSandbox):
     """Has one time for an agreement, that of its beginning."""
 

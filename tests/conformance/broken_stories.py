@@ -11,6 +11,7 @@ from app.providers import Declined, Fact, Intent, Kind, Page, Ref, Started, Unkn
 from plugins.sandbox.mapping import REFUND_STATUS
 from plugins.sandbox.provider import SandboxProvider
 from tests.conformance.broken_adapters import Retelling
+from tests.conformance.broken_conduct import BelievesAnotherKey
 from tests.conformance.broken_situations import RewritingDisputes
 
 A_ZONE = timedelta(hours=8)
@@ -85,6 +86,29 @@ class AnUnknownErrorIsANo(SandboxProvider):
 
 def _as_no(error: Unknown) -> Declined | Unknown:
     return Declined("it said no", code=error.code) if error.code else error
+
+
+class NamesWhatItAskedFor(BelievesAnotherKey):
+    """Takes any answer that is signed for the answer to its question, and the question's number for the payment's."""
+
+    def query(self, ref: Ref) -> tuple[Fact, ...]:
+        return tuple(
+            replace(fact, ref=replace(fact.ref, ours=ref.ours or fact.ref.ours)) for fact in super().query(ref)
+        )
+
+
+class WaitsForEver(SandboxProvider):
+    """Has no word for a payment whose time is over."""
+
+    def query(self, ref: Ref) -> tuple[Fact, ...]:
+        return tuple(
+            replace(fact, kind=Kind.PENDING) if fact.kind is Kind.CLOSED else fact for fact in super().query(ref)
+        )
+
+    def cancel(self, ref: Ref) -> tuple[Fact, ...]:
+        return tuple(
+            replace(fact, kind=Kind.PENDING) if fact.kind is Kind.CLOSED else fact for fact in super().cancel(ref)
+        )
 
 
 # --- times ----------------------------------------------------------------------------------------------------------

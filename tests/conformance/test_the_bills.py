@@ -41,6 +41,7 @@ CAUGHT_BY: dict[type[BillingSandbox], set[str]] = {
     broken.KeysOfThePayment: {ALIKE},
     broken.LeavesFeesOut: {BALANCE},
     broken.FeesComeIn: {BALANCE, READ},
+    broken.TellsAnotherFee: {AGREES},
     broken.TellsYuan: {AGREES, BALANCE},
     broken.RefundsWithoutNumber: {AGREES},
     broken.SwapsTheNumbers: {READ},

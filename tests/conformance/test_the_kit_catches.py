@@ -115,6 +115,7 @@ CAUGHT_BY: dict[type[SandboxProvider], tuple[str, ...]] = {
         "test_a_lost_or_spoilt_answer_leaves_it_unknown",
         "test_a_liar_is_not_believed",
         "test_an_error_that_nobody_knows_leaves_it_unknown",
+        "test_an_answer_to_another_question_says_nothing_of_this_one",
     ),
     conduct.SaysThatNothingHappened: (
         "test_a_lost_or_spoilt_answer_leaves_it_unknown",
@@ -244,6 +245,11 @@ CAUGHT_BY: dict[type[SandboxProvider], tuple[str, ...]] = {
     stories.UnknownRefundMeansFailed: ("test_an_unknown_word_for_a_refund_decides_nothing",),
     stories.DoneIsDone: ("test_a_refund_that_fails_afterwards_is_told",),
     stories.AnUnknownErrorIsANo: ("test_an_error_that_nobody_knows_leaves_it_unknown",),
+    stories.NamesWhatItAskedFor: (
+        "test_an_answer_to_another_question_says_nothing_of_this_one",
+        "test_a_liar_is_not_believed",
+    ),
+    stories.WaitsForEver: ("test_a_payment_whose_time_is_over_is_shut", "test_a_closed_payment_stays_closed"),
     stories.ReadsLocalTimeAsUtc: (
         "test_a_payment_is_told_at_its_own_time",
         "test_a_refund_is_told_at_its_own_time",

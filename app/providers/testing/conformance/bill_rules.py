@@ -155,6 +155,7 @@ class BillRules(RuleGroup):
                 for line in lines:
                     if fact is not None and (line.kind, line.theirs) == (kind, fact.ref.theirs):
                         _check_agrees(line, fact, whole=bill.side is BillSide.TRADES, what=document.feed)
+                        _check_fee(line, fact, lines, document.feed)
             if bill.side is BillSide.TRADES and page is not None:
                 _check_page(lines, page, document.feed)
 
@@ -310,8 +311,15 @@ def _check_agrees(line: BillLine, fact: Fact, *, whole: bool, what: str) -> None
         amount = fact.money.minor if fact.kind is Kind.PAID else -fact.money.minor
         told = (line.amount_minor, line.currency)
         assert told == (amount, fact.money.currency), f"{said} tells {told}, the fact {fact.money}"
-    if fact.kind is Kind.PAID and fact.fee is not None and line.fee_minor:
-        assert line.fee_minor == -fact.fee.minor, f"{said} has the fee {line.fee_minor}, the fact {fact.fee}"
+
+
+def _check_fee(line: BillLine, fact: Fact, lines: tuple[BillLine, ...], what: str) -> None:
+    """A fee that the fact of a payment tells is in its line, or in a line of its own that names the payment."""
+    if fact.kind is not Kind.PAID or not fact.fee or not fact.fee.minor:
+        return
+    apart = (one.amount_minor for one in lines if one.kind is LineKind.FEE and one.theirs == fact.ref.theirs)
+    told = line.fee_minor or next(apart, 0)
+    assert told == -fact.fee.minor, f"{what}: the fee of a payment is {told}, and {fact.fee} in its fact"
 
 
 def _check_page(lines: tuple[BillLine, ...], page: Page, what: str) -> None:

@@ -2,16 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 
-from app.providers import Declined, ProviderError, Retryable, Unknown
-from app.providers.testing.conformance.checks import UNKNOWN_WORD, RuleGroup, attempt, needs_hook, online, where
-from app.providers.testing.conformance.journeys import BreakingHttp, Call, calls_in
+from app.providers import (
+    ClientCertificate,
+    Declined,
+    HttpClient,
+    HttpResponse,
+    Kind,
+    ProviderError,
+    Retryable,
+    Unknown,
+)
+from app.providers.http import MAX_RESPONSE_BYTES
+from app.providers.testing.conformance.checks import (
+    UNKNOWN_WORD,
+    RuleGroup,
+    attempt,
+    facts_in,
+    needs_hook,
+    online,
+    where,
+)
+from app.providers.testing.conformance.journeys import BreakingHttp, Call, calls_in, paid, started_payment
 
 UNHEARD = ("timeout", "timeout_after", "error500")
 SPOILT = (*UNHEARD, "garbage", "empty", "html", "html404", "json404")
 MOST_REQUESTS = 12  # of one verb: a scan goes through all feeds
+
+
+class KeptAnswers:
+    """Passes requests on and keeps the answers; later gives these again, in their order, whatever is asked."""
+
+    def __init__(self, inner: HttpClient) -> None:
+        self._inner = inner
+        self._answers: list[HttpResponse] = []
+        self._again: Iterator[HttpResponse] | None = None
+
+    def gives_again(self) -> None:
+        self._again = iter(self._answers)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        max_bytes: int = MAX_RESPONSE_BYTES,
+        certificate: ClientCertificate | None = None,
+    ) -> HttpResponse:
+        if self._again is not None:
+            kept = next(self._again, None)
+            if kept is None:
+                raise Unknown("no answer is left")
+            return kept
+        answer = self._inner.request(
+            method, url, headers=headers, body=body, max_bytes=max_bytes, certificate=certificate
+        )
+        self._answers.append(answer)
+        return answer
 
 
 class CallRules(RuleGroup):
@@ -77,6 +128,22 @@ class CallRules(RuleGroup):
                 result = attempt(partial(call.make, online(world, line)), f"{call.name}, {name}")
                 if line.calls > before:
                     assert isinstance(result, Unknown), f"{call.name}, {name}: {_said(result)}"
+
+    @where(lambda traits: traits.names_our_number)
+    def test_an_answer_to_another_question_says_nothing_of_this_one(self) -> None:
+        """The genuine answer about a payment that was paid, given to the question about one that was not, tells no
+        fact of the latter: whose payment it is stands in the answer, and not in the question."""
+        world = self.world()
+        provider = online(world)
+        paid_one, _ = paid(world, provider)
+        waiting = started_payment(world, provider)
+        kept = KeptAnswers(world.http)
+        provider_that_keeps = online(world, kept)
+        provider_that_keeps.query(paid_one.ref)
+        kept.gives_again()
+        told = attempt(partial(provider_that_keeps.query, waiting.ref), "query, with the answer to another")
+        wrong = [fact for fact in facts_in(told) if fact.ref.ours == waiting.ref.ours and fact.kind is not Kind.PENDING]
+        assert not wrong, f"another payment's answer is told of this one: {wrong[0].kind}"
 
     def _results(self, fault: str) -> Iterator[tuple[Call, object, int]]:
         """Each call over a line with that fault: what it came to, and the number of requests it made."""

@@ -64,6 +64,8 @@ class ChargeRules(RuleGroup):
             assert fact.ref.ours == intent.ref.ours, f"{road}: the charge is told under {fact.ref.ours}"
             assert fact.ref.agreement in (agreement.ref.agreement, None), f"{road}: of another agreement"
             assert fact.money == intent.money, f"{road}: {fact.money} instead of {intent.money}"
+        named = {fact.ref.agreement for _, fact in paid}
+        assert named != {None}, "no road says under which agreement it was charged"
 
     @where(has("sign"))
     def test_each_currency_is_charged_as_it_was_asked(self) -> None:

@@ -216,6 +216,18 @@ class CancelRules(RuleGroup):
         assert {key_of(fact) for fact in again} <= {key_of(said[0])}, "closed, and then something else"
 
     @where(has("cancel"))
+    def test_a_payment_whose_time_is_over_is_shut(self) -> None:
+        """A day after its time is over, query and cancel say CLOSED or FAILED, or that there is nothing: one that waits
+        for ever is asked about for ever."""
+        world = self.world()
+        provider = online(world)
+        intent = started_payment(world, provider)
+        world.clock.advance(A_DAY_AND_MORE.total_seconds())
+        told = (*provider.query(intent.ref), *cancel_there(provider, intent.ref), *provider.query(intent.ref))
+        ends = {Kind.CLOSED, Kind.FAILED}
+        assert not told or ends & {fact.kind for fact in told}, f"its time is over, and it is {told[-1].kind}"
+
+    @where(has("cancel"))
     def test_closing_a_paid_payment_says_paid(self) -> None:
         """Too late is no error: cancel says PAID, under the key that it had on the other roads."""
         world = self.world()
