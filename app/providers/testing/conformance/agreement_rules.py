@@ -42,7 +42,8 @@ from app.providers.testing.conformance.spoiling import flipped, odd_documents
 from app.providers.testing.conformance.world import World
 
 NOT_A_SETTING = "not_a_field"
-A_DAY = 86_400.0
+LONG_AFTER = 86_400.0
+"""Seconds, and more than any signing may take."""
 
 
 class AgreementRules(RuleGroup):
@@ -98,7 +99,7 @@ class AgreementRules(RuleGroup):
         for way in range(len(world.terms())):
             terms = world.terms()[way]
             sign_there(provider, terms)
-            world.clock.advance(A_DAY)
+            world.clock.advance(LONG_AFTER)
             kinds = {fact.kind for fact in provider.query(terms.ref)}
             assert kinds <= {Kind.FAILED, Kind.ENDED}, f"{terms.way}: nobody can sign any more, and it is {kinds}"
 
