@@ -56,8 +56,8 @@ class BooksOf:
     environment: str
 
 
-class RefundTold(NamedTuple):
-    """A refund as a line of a bill names it."""
+class FailedRefund(NamedTuple):
+    """A refund that was done and failed afterwards, as the line of its day names it."""
 
     theirs: str
     number: str | None
@@ -127,7 +127,7 @@ def standings_named(tx: Tx, books: BooksOf, lines: Sequence[Told]) -> dict[tuple
     return standings
 
 
-def refunds_that_failed_since(tx: Tx, books: BooksOf, lines: Sequence[Told]) -> set[RefundTold]:
+def refunds_that_failed_since(tx: Tx, books: BooksOf, lines: Sequence[Told]) -> set[FailedRefund]:
     """Refunds that these lines name, which were done, and failed afterwards: the money went back on the day of the
     line, and is here again. A later bill tells of that."""
     theirs = {line.theirs for line in lines if line.theirs and line.refund}
@@ -137,7 +137,7 @@ def refunds_that_failed_since(tx: Tx, books: BooksOf, lines: Sequence[Told]) -> 
     wanted = select(_r.theirs, REFUND_NUMBER, -_r.amount_minor, _r.currency)
     of_them = (_r.provider_account == books.provider_account, _r.theirs.in_(theirs), *failed)
     rows = tx.execute(wanted.where(*of_them).prefix_with(sweep("report")))
-    return {RefundTold._make(row) for row in rows}
+    return {FailedRefund._make(row) for row in rows}
 
 
 def _places(lines: Sequence[Told]) -> list[tuple[int, int]]:

@@ -35,7 +35,7 @@ from app.services.base.context import Core, Tx, environment_of
 from app.services.bills.counted_lines import side_of_books
 from app.services.differences.booked_entries import (
     BooksOf,
-    RefundTold,
+    FailedRefund,
     entries_between,
     entries_named,
     in_parts,
@@ -147,7 +147,7 @@ def _of_lines(
         standings = standings_named(tx, books, part)
         failed_since = refunds_that_failed_since(tx, books, part)
         for line in part:
-            if RefundTold(line.theirs, line.refund, line.amount_minor, line.currency) in failed_since:
+            if FailedRefund(line.theirs, line.refund, line.amount_minor, line.currency) in failed_since:
                 continue
             entry = _entry_for(line, entries)
             if entry is not None and since - lag <= entry.at < until + lag:  # it was read, and another line has it
