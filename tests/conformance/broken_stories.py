@@ -163,11 +163,13 @@ class TakesTheDisputesFeeWithIt(RewritingDisputes):
         )
 
 
-class KeepsMoreThanWasPaid(Retelling):
-    """Tells the merchant's part as the fee, with a fixed part on top."""
+class TellsWhatIsLeftAsTheFee(Retelling):
+    """Takes the column of what the merchant gets for that of what the provider keeps."""
 
     def retold(self, fact: Fact, road: str) -> Fact:
-        return replace(fact, fee=fact.money) if fact.kind is Kind.PAID else fact
+        if fact.kind is not Kind.PAID or fact.money is None:
+            return fact
+        return replace(fact, fee=Money(fact.money.minor * 97 // 100, fact.money.currency))
 
 
 class ReadsTheFirstDay(SandboxProvider):

@@ -166,8 +166,6 @@ def check_money(traits: Traits, fact: Fact, what: str) -> None:
     if fact.kind is Kind.PAID and traits.tells_money:
         assert fact.money is not None, f"{what}: paid without an amount"
         assert fact.money.minor > 0, f"{what}: paid without a positive amount"
-        kept = fact.fee is None or fact.fee.currency != fact.money.currency or fact.fee.minor < fact.money.minor
-        assert kept, f"{what}: {fact.fee} is kept of a payment of {fact.money}: the fee is no net amount"
     if fact.kind is Kind.REFUNDED:
         told = [name for name in ("money", "total", "share") if getattr(fact, name) is not None]
         assert len(told) == 1, f"{what}: a refund tells its size as one of money, total, share; here {told or 'none'}"

@@ -96,7 +96,8 @@ class FactRules(RuleGroup):
                 assert fact.money == intent.money, f"{fact.money} paid instead of {intent.money}"
 
     def test_paid_says_what_was_ordered(self) -> None:
-        """PAID repeats our number and the ordered amount; where a store never learns the number, the owner token."""
+        """PAID repeats our number and the ordered amount; where a store never learns the number, the owner token. A fee
+        is less than half of its payment: it is what the provider kept, and not what it left."""
         world = self.world()
         provider, traits = online(world), world.traits
         for way in range(len(world.intents())):
@@ -107,6 +108,8 @@ class FactRules(RuleGroup):
                 assert fact.owner == intent.owner, f"{intent.way}: paid by another owner"
             if traits.tells_money:
                 assert fact.money == intent.money, f"{intent.way}: {fact.money} paid instead of {intent.money}"
+            if fact.money is not None and fact.fee is not None and fact.fee.currency == fact.money.currency:
+                assert 2 * fact.fee.minor < fact.money.minor, f"{intent.way}: {fact.fee} is kept of {fact.money}"
 
     def _said(self) -> list[Heard]:
         world = self.world()
