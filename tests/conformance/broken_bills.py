@@ -169,6 +169,14 @@ class FeesComeIn(Rewriting):
         return replace(line, amount_minor=abs(line.amount_minor)) if line.kind is LineKind.FEE else line
 
 
+class DisputesAreOther(Rewriting):
+    """Has no word for what a dispute took."""
+
+    def changed(self, line: BillLine) -> BillLine:
+        is_dispute = (line.refund or "").startswith("con_")
+        return replace(line, kind=LineKind.OTHER) if is_dispute and line.kind is LineKind.REFUND else line
+
+
 class TellsAnotherFee(BillingSandbox):
     """Tells in the fact of a payment a fee that no bill tells."""
 

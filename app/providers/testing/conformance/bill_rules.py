@@ -29,7 +29,7 @@ from app.providers.testing.conformance.checks import RuleGroup, has, needs_hook,
 from app.providers.testing.conformance.journeys import MAX_PAGES, paid, refund_ref, refund_there
 from app.providers.testing.conformance.spoiling import GARBAGE
 from app.providers.testing.conformance.watching import CountedSilence, GuardedKeys, leaked, no_outside
-from app.providers.testing.conformance.world import World
+from app.providers.testing.conformance.world import DisputeStep, World
 from app.providers.testing.doubles import FixedClock
 
 PIECES = 16
@@ -158,6 +158,34 @@ class BillRules(RuleGroup):
                         _check_fee(line, fact, lines, document.feed)
             if bill.side is BillSide.TRADES and page is not None:
                 _check_page(lines, page, document.feed)
+
+    @where(has("bills"))
+    @needs_hook("dispute")
+    def test_what_a_dispute_took_is_a_refund_in_the_bills(self) -> None:
+        """What a dispute took is a line of kind REFUND in its size, under the number that its fact has (a bill of funds
+        may name none): by another kind it would be booked twice, by the fact and by the bill."""
+        if DisputeStep.TAKEN not in self.world_class.dispute_steps:
+            return
+        world = self.world()
+        provider = online(world)
+        intent, payment = paid(world, provider)
+        for step in (step for step in (DisputeStep.INQUIRY, DisputeStep.TAKEN) if step in world.dispute_steps):
+            world.dispute(intent, step)
+        taken = next(iter(of_kind(provider.query(payment.ref), Kind.REFUNDED)), None)
+        assert taken is not None, "the money is gone, and a query does not say REFUNDED"
+        naming = [
+            (bill.side, line)
+            for bill, lines in (_read(provider, document) for document, _ in _fetched(world, provider))
+            if bill.side in NAMING_SIDES
+            for line in lines
+            if line.theirs == payment.ref.theirs
+        ]
+        if naming and taken.money is not None:
+            told = [line for _, line in naming if line.kind is LineKind.REFUND]
+            assert told, f"a dispute took {taken.money}, and no line says REFUND, but {[one.word for _, one in naming]}"
+            for line in told:
+                assert line.refund in (taken.ref.refund, None), f"{taken.ref.refund} is told as {line.refund}"
+                assert line.amount_minor == -taken.money.minor, f"{taken.money} was taken, and {line.amount_minor} told"
 
     @where(has("bills"))
     def test_the_balance_follows_the_lines(self) -> None:
