@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from app.cli.days import BILL_ZONE, Days, DaysType
+from app.cli.days import BILL_ZONE, Days, DaysType, days_of_bills
 from app.cli.house import house
 from app.cli.lists import list_options, write_list
 from app.domain.list_tables import BILL_LINE_COLUMNS
@@ -71,7 +71,7 @@ def export_bills(folder: Path, account: str | None, days: Days | None) -> None:
 @click.argument("feed")
 @click.argument("days", type=DaysType())
 def fetch_bills(account: str, feed: str, days: Days) -> None:
-    """Read FEED of the provider account ACCOUNT for DAYS (2026-01-01..2026-03-31, or one day, in Asia/Shanghai).
+    """Read FEED of the provider account ACCOUNT for DAYS (2026-01-01..2026-03-31, or one day, of its bills).
 
     Bills are kept, and what they tell is applied as ever: told twice it changes nothing. What the worker reads by
     itself goes on where it was.
@@ -83,7 +83,8 @@ def fetch_bills(account: str, feed: str, days: Days) -> None:
     if feed not in getattr(found.provider, "feeds", ()):
         feeds = ", ".join(getattr(found.provider, "feeds", ())) or "none"
         raise click.ClickException(f"{account} has no feed {feed!r}; it has: {feeds}")
-    window = BillWindow(account, feed, days[0], min(days[1], core.clock.now()))
+    since, until = days_of_bills(core, account, days)
+    window = BillWindow(account, feed, since, min(until, core.clock.now()))
     try:
         facts = read_range(core, found, window, click.echo)
     except NotRead as error:
@@ -141,12 +142,12 @@ def list_readings(account: str | None, status: str | None) -> None:
 @bills.command("lines")
 @click.argument("account")
 @click.option("--feed", help="Only of this kind of bill.")
-@click.option("--days", type=DaysType(), help="2026-01-01..2026-03-31: lines of these days (Asia/Shanghai).")
+@click.option("--days", type=DaysType(), help="2026-01-01..2026-03-31: lines of these days of the bills.")
 @list_options
 def list_lines(account: str, feed: str | None, days: Days | None, limit: int | None, as_csv: bool) -> None:
     """The lines of the bills of ACCOUNT that count, bill by bill."""
     core = house().core
-    wanted = readings.LineFilter(account, feed, *(days or (None, None)))
+    wanted = readings.LineFilter(account, feed, *(days_of_bills(core, account, days) if days else (None, None)))
     table = (BILL_LINE_COLUMNS, attrgetter(*BILL_LINE_COLUMNS)) if as_csv else None
     write_list(partial(readings.list_lines, core, wanted), limit, _line_of_bill, table)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import click
 
+from app.domain.accounting_time import start_of_day
+from app.services.base.context import Core
+from app.services.finance import bill_sums
+
 BILL_ZONE = ZoneInfo("Asia/Shanghai")
-"""The zone in which days of bills are given to commands: providers of bills by the day count in it."""
+"""The zone in which days of bills are given to commands, as long as the bills of no account say another one."""
 MOST_BILL_DAYS = 366
 Days = tuple[datetime, datetime]
 
@@ -31,5 +35,14 @@ class DaysType(click.ParamType[Days]):
         return _start_of(begin), _start_of(end)
 
 
+def days_of_bills(core: Core, account: str, days: Days) -> Days:
+    """These days where the account's bills begin theirs: the days that were given, if none of its bills was read."""
+    zone = core.whole.read(lambda tx: bill_sums.zone_of_account(tx, account))
+    if zone is None:
+        return days
+    begin, end = (start_of_day(moment.astimezone(BILL_ZONE).date(), zone) for moment in days)
+    return begin, end
+
+
 def _start_of(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=BILL_ZONE).astimezone(UTC)
+    return start_of_day(day, BILL_ZONE)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from app.cli.days import Days, DaysType
+from app.cli.days import Days, DaysType, days_of_bills
 from app.cli.house import house
 from app.cli.lists import list_options, span_of, time_options, write_list
 from app.domain import list_tables, representations
@@ -82,13 +82,14 @@ def show_difference(number: str) -> None:
 @click.argument("days", type=DaysType())
 @click.option("--actor", default="command", show_default=True, help="Who you are.")
 def run_comparison(account: str, days: Days, actor: str) -> None:
-    """Compare the books of ACCOUNT with its bills for DAYS (2026-01-01..2026-03-31, or one day, in Asia/Shanghai).
+    """Compare the books of ACCOUNT with its bills for DAYS (2026-01-01..2026-03-31, or one day, of its bills).
 
     What differs is kept, and what does not differ any more is closed. It may be run at any time, any number of times.
     """
     core = house().core
     with _told():
-        _echo_comparison(compare_account(core, account_named(core, account), *days, actor=actor))
+        found = account_named(core, account)
+        _echo_comparison(compare_account(core, found, *days_of_bills(core, account, days), actor=actor))
 
 
 @differences.command("take")

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from app.cli.house import house
-from app.domain.accounting_time import NotATime, Span, end_of_day, moment_given, start_of_day
+from app.domain.accounting_time import NotATime, moment_given
 from app.domain.csv_text import csv_line
 from app.domain.journal import JournalEntry, JournalLine
 from app.domain.money import MoneyError, parse_decimal
@@ -22,14 +22,12 @@ from app.models.base import AnyRow
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core
 from app.services.base.errors import DomainError
-from app.services.finance import bill_bookings, closings
+from app.services.finance import bill_bookings, bill_sums, closings
 from app.services.finance import journal as entries
 from app.services.finance.journal import EntryRequest
 from app.services.finance.store_payouts import propose_payouts
 
 LIST_PAGE = 500
-BILL_DAYS_ZONE = "Asia/Shanghai"
-"""The zone of days of bills on the command line, if no other is given."""
 _actor = click.option("--actor", required=True, help="Who you are.")
 
 
@@ -237,19 +235,24 @@ def _say_closing(row: AnyRow) -> None:
 # --- what bills book ---
 
 
+def _zone_of_bills(core: Core, account: str) -> ZoneInfo:
+    """The zone of the days of the account's bills; UTC as long as none was read."""
+    return core.whole.read(lambda tx: bill_sums.zone_of_account(tx, account)) or bill_sums.UTC_ZONE
+
+
 @click.command("book-bills")
 @click.argument("account")
 @click.argument("first", metavar="YYYY-MM-DD")
 @click.argument("last", metavar="YYYY-MM-DD")
-@click.option("--zone", default=BILL_DAYS_ZONE, show_default=True, help="Of the days of the bills.")
-def book_bills(account: str, first: str, last: str, zone: str) -> None:
+@click.option("--zone", help="Of these days. It must be that of the account's bills, and need not be said.")
+def book_bills(account: str, first: str, last: str, zone: str | None) -> None:
     """Book what the bills of these days say once more: after money of another system turned out to be ours, or the
     other way round. What is booked already stays."""
     core = house().core
     found = _account(core, account)
-    days_zone = ZoneInfo(zone)
-    span = Span(start_of_day(_day(first), days_zone), end_of_day(_day(last), days_zone))
-    click.echo(f"{account}: {bill_bookings.book_days(core, found, span, days_zone)} transfers")
+    if zone is not None and ZoneInfo(zone) != (of_bills := _zone_of_bills(core, account)):
+        raise click.ClickException(f"the days of the bills of {account} are those of {of_bills}")
+    click.echo(f"{account}: {bill_bookings.book_days(core, found, _day(first), _day(last))} transfers")
 
 
 def _account(core: Core, name: str) -> ProviderAccount:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 
 import click
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.composition import House, build_house
 from app.config import load
 
 
 def house() -> House:
-    """The house over the configured database, given back when the command ends. Raises BadSettings, Misconfigured."""
+    """The house over the configured database, given back when the command ends. Raises BadSettings, Misconfigured.
+
+    The public keys that the worker fetched are there, since the command may ask a provider, or read a message of one.
+    """
     parts = build_house(load())
     click.get_current_context().call_on_close(parts.close)
+    with contextlib.suppress(DBAPIError, PoolTimeout):  # no tables yet, or no answer: the command itself says so
+        parts.reload_keys()
     return parts
 
 

@@ -95,7 +95,8 @@ class Ref:
     theirs: str | None = None
     """The provider's own number of the payment."""
     refund: str | None = None
-    """The refund's number: ours where we made it, the provider's (or its time) where the provider did."""
+    """The refund's number: ours where we made it (decimal digits, at most 19), the provider's (or its time) where the
+    provider did."""
     agreement: str | None = None
     """The provider's own number of the agreement. With it (or `our_agreement`) and without `ours` and `theirs`, the
     agreement itself is named."""

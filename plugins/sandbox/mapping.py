@@ -136,6 +136,9 @@ class Refund(BaseModel):
     amount: Amount
     currency: Currency
     at: Moment
+    """When it came into its present status."""
+    done_at: Moment | None = None
+    """When the payer got the money, also where it was taken back later."""
     attempt: Annotated[StrictInt, Field(ge=1, le=1_000)] = 1
     """A refund that came back may be sent once more, under its number."""
     dispute_fee: Annotated[StrictInt, Field(ge=0, le=MAX_MINOR)] | None = None
@@ -253,7 +256,7 @@ def _story_of(envelope: Envelope, refund: Refund) -> list[Fact]:
     """What became of a refund. One that was taken back was done before: whoever hears of it only now learns both."""
     last = _of_refund(envelope, refund)
     if last.kind is Kind.REFUND_UNDONE:
-        return [replace(last, kind=Kind.REFUNDED), last]
+        return [replace(last, kind=Kind.REFUNDED, at=refund.done_at or last.at), last]
     return [last]
 
 

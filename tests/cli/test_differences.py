@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
+from app.domain.accounting_time import end_of_day, start_of_day
+from app.domain.bill_lines import BillLine, BillSide, LineKind
+from tests.support.bill_writer import BillWriter
 from tests.support.settling_house import SettlingHouse, alien_line, bill_bytes_of, line_of, settling_house
 from tests.support.world import SECRET, World
 
@@ -55,6 +60,9 @@ def test_a_difference_is_listed_shown_worked_on_and_written_off_by_two(house: Se
     assert "books 6.00  on its way" in run("report", "clearing", "sandbox", "2026-01-02").output
     table = run("report", "clearing", "sandbox", "2026-01-02", "--format", "csv").output.splitlines()
     assert table[1] == "2026-01-02,sandbox,sandbox,CNY,,6.00,0.00,"
+    again = ("book-bills", "sandbox", "2026-01-02", "2026-01-02")
+    assert [run(*again).output.splitlines()[-1] for _ in "12"] == ["sandbox: 1 transfers", "sandbox: 0 transfers"]
+    assert "are those of Asia/Shanghai" in run(*again, "--zone", "UTC").output
     assert "written_off" in run("differences", "write-off", number, "--confirm", "--actor", "li").output
     shown = run("differences", "show", number).output
     assert [line.split("  ")[2] for line in shown.splitlines()[1:-1]] == [
@@ -97,3 +105,16 @@ def test_bills_are_listed_with_what_became_of_them_and_line_by_line(house: Settl
     assert run("bills", "lines", "sandbox", "--days", "2026-01-03").output == ""
     [head, row] = run("bills", "lines", "sandbox", "--csv").output.splitlines()
     assert row.split(",")[head.split(",").index("amount_minor")] == "600"
+
+
+def test_days_are_those_of_the_accounts_own_bills(house: SettlingHouse) -> None:
+    """In another zone, hours of each day looked as if a bill was missing."""
+    at = datetime(2026, 1, 2, 15, 30, tzinfo=UTC)  # the third of January in Tokyo, the second in Shanghai
+    tokyo = ZoneInfo("Asia/Tokyo")
+    span = start_of_day(date(2026, 1, 3), tokyo), end_of_day(date(2026, 1, 3), tokyo)
+    bills = BillWriter(house.world.core.home.sessions, zone=tokyo.key)
+    bills.write("a day", BillSide.FUNDS, *span, [BillLine("1", LineKind.FEE, at, -4, "CNY")], at)
+    assert run("bills", "lines", "sandbox", "--days", "2026-01-02").output == ""
+    assert "fee  -0.04 CNY" in run("bills", "lines", "sandbox", "--days", "2026-01-03").output
+    of_tokyo = "2026-01-02 15:00 to 2026-01-03 15:00 UTC"
+    assert of_tokyo in run("differences", "run", "sandbox", "2026-01-03").output  # no bill of trades covers them

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 from pydantic import BaseModel
 
@@ -59,6 +59,39 @@ class RetellingAgreements(AgreeingSandbox):
 
     def _all(self, facts: tuple[Fact, ...], road: str) -> tuple[Fact, ...]:
         return tuple(self.retold(fact, road) for fact in facts)
+
+
+class GivenUpMeansWaiting(RetellingAgreements):
+    """Waits for a payer who cannot sign any more."""
+
+    def retold(self, fact: Fact, road: str) -> Fact:
+        return replace(fact, kind=Kind.PENDING) if fact.kind is Kind.FAILED and fact.ref.is_agreement else fact
+
+
+class ChargesOfNoAgreement(RetellingAgreements):
+    """Tells a charge as if the payer had pressed a button."""
+
+    def retold(self, fact: Fact, road: str) -> Fact:
+        return replace(fact, ref=replace(fact.ref, agreement=None)) if fact.kind is Kind.PAID else fact
+
+
+class EndedWhenItWasSigned(AgreeingSandbox):
+    """Has one time for an agreement, that of its beginning."""
+
+    def query(self, ref: Ref) -> tuple[Fact, ...]:
+        return tuple(
+            replace(fact, at=fact.at - timedelta(hours=1)) if fact.kind is Kind.ENDED else fact
+            for fact in super().query(ref)
+        )
+
+
+class ChargesTenthsOfAYen(AgreeingSandbox):
+    """Scales what is charged as if every currency had decimals."""
+
+    def charge(self, ref: Ref, intent: Intent) -> tuple[Fact, ...]:
+        money = intent.money
+        scaled = Money(money.minor // 10, "JPY") if money and money.currency == "JPY" else money
+        return super().charge(ref, replace(intent, money=scaled))
 
 
 # --- signing --------------------------------------------------------------------------------------------------------

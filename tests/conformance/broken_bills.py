@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 
-from app.providers import BillContent, BillLine, BillSide, LineKind, Page, UnreadableBill
+from app.domain.money import Money
+from app.providers import BillContent, BillLine, BillSide, Kind, LineKind, Message, Page, Received, UnreadableBill
 from plugins.sandbox.bills import FEEDS, KINDS, ZONE, BillingSandbox, Head
 from plugins.sandbox.mapping import parsed, read
 
@@ -166,6 +167,24 @@ class FeesComeIn(Rewriting):
 
     def changed(self, line: BillLine) -> BillLine:
         return replace(line, amount_minor=abs(line.amount_minor)) if line.kind is LineKind.FEE else line
+
+
+class DisputesAreOther(Rewriting):
+    """Has no word for what a dispute took."""
+
+    def changed(self, line: BillLine) -> BillLine:
+        is_dispute = (line.refund or "").startswith("con_")
+        return replace(line, kind=LineKind.OTHER) if is_dispute and line.kind is LineKind.REFUND else line
+
+
+class TellsAnotherFee(BillingSandbox):
+    """Tells in the fact of a payment a fee that no bill tells."""
+
+    def receive(self, message: Message) -> Received:
+        read_there = super().receive(message)
+        fee = Money(1, "CNY")
+        facts = (replace(fact, fee=fee) if fact.kind is Kind.PAID else fact for fact in read_there.facts)
+        return replace(read_there, facts=tuple(facts))
 
 
 class TellsYuan(Rewriting):

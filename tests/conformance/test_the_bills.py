@@ -23,6 +23,7 @@ READ, ALIKE, NO_BILL = (
 )
 SUMS, FOREIGN = "test_a_bill_that_does_not_add_up_is_not_read", "test_another_merchants_bill_is_not_ours"
 AGREES, BALANCE = "test_lines_agree_with_facts", "test_the_balance_follows_the_lines"
+DISPUTE = "test_what_a_dispute_took_is_a_refund_in_the_bills"
 PRIVATE, NO_IO = "test_no_private_word_is_in_a_line", "test_reading_a_bill_does_no_io"
 
 CAUGHT_BY: dict[type[BillingSandbox], set[str]] = {
@@ -40,8 +41,10 @@ CAUGHT_BY: dict[type[BillingSandbox], set[str]] = {
     broken.NumbersLinesAnew: {ALIKE},
     broken.KeysOfThePayment: {ALIKE},
     broken.LeavesFeesOut: {BALANCE},
-    broken.FeesComeIn: {BALANCE},
-    broken.TellsYuan: {AGREES, BALANCE},
+    broken.FeesComeIn: {BALANCE, READ},
+    broken.TellsAnotherFee: {AGREES},
+    broken.DisputesAreOther: {DISPUTE},
+    broken.TellsYuan: {AGREES, BALANCE, DISPUTE},
     broken.RefundsWithoutNumber: {AGREES},
     broken.SwapsTheNumbers: {READ},
     broken.KeepsThePayer: {PRIVATE},

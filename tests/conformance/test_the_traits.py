@@ -48,6 +48,7 @@ ABOUT_AGREEMENTS, ABOUT_BILLS = (
     {name for group in groups for name in vars(group) if name.startswith("test_")}
     for groups in ((AgreementRules, ChargeRules), (BillRules,))
 )
+ABOUT_AGREEMENTS |= {"test_an_agreement_is_told_at_its_own_times"}
 
 
 class KeyedSandbox(SandboxProvider):
@@ -158,11 +159,17 @@ def test_a_sound_delivery_keeps_every_rule() -> None:
     [
         (DeliversNothing, "test_a_delivery_reaches_the_provider"),
         (ChokesOnReports, "test_each_report_is_taken_or_declined"),
-        (GivesUpADelivery, "test_a_lost_or_spoilt_answer_leaves_it_unknown"),
     ],
 )
 def test_a_broken_delivery_fails_its_rule(adapter: type[Delivering], rule: str) -> None:
     assert failing_rules_in(delivering_world(adapter)) == {rule}
+
+
+def test_a_delivery_that_is_given_up_fails_the_rules_for_calls() -> None:
+    assert failing_rules_in(delivering_world(GivesUpADelivery)) == {
+        "test_a_lost_or_spoilt_answer_leaves_it_unknown",
+        "test_an_error_that_nobody_knows_leaves_it_unknown",
+    }
 
 
 class Naming(SandboxProvider):
@@ -218,6 +225,14 @@ def test_rules_that_cannot_apply_are_not_collected() -> None:
         "test_each_report_is_taken_or_declined",
         "test_a_refund_by_the_provider_is_told_alike_on_every_road",
         "test_a_refund_has_one_key_on_every_road",
+        "test_a_payment_whose_time_is_over_is_shut",
+        "test_a_refund_is_told_at_its_own_time",
+        "test_an_answer_to_another_question_says_nothing_of_this_one",
+        "test_a_refund_that_fails_afterwards_is_told",
+        "test_a_refund_that_is_only_accepted_is_pending",
+        "test_a_scan_tells_each_day_of_its_window",
+        "test_an_unknown_word_for_a_refund_decides_nothing",
+        "test_each_currency_is_refunded_as_it_was_paid",
         "test_a_refund_repeated_days_later_pays_once",
         "test_a_repeated_refund_pays_once",
         "test_a_scan_names_payments_by_the_same_key",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -54,6 +54,16 @@ class BooksOf:
 
     provider_account: str
     environment: str
+
+
+class FailedRefund(NamedTuple):
+    """A refund that was done and failed afterwards, as the line of its day names it."""
+
+    theirs: str
+    number: str | None
+    amount_minor: int
+    """Less than zero: it leaves us."""
+    currency: str
 
 
 def in_parts(things: Sequence[_Thing]) -> Iterator[Sequence[_Thing]]:
@@ -115,6 +125,19 @@ def standings_named(tx: Tx, books: BooksOf, lines: Sequence[Told]) -> dict[tuple
             number = row.number_there or str(row.id)
             standings[LineOrEntry.REFUND, number] = Standing(row.status, row.payment_id, row.id)
     return standings
+
+
+def refunds_that_failed_since(tx: Tx, books: BooksOf, lines: Sequence[Told]) -> set[FailedRefund]:
+    """Refunds that these lines name, which were done, and failed afterwards: the money went back on the day of the
+    line, and is here again. A later bill tells of that."""
+    theirs = {line.theirs for line in lines if line.theirs and line.refund}
+    if not theirs:
+        return set()
+    failed = (_r.status.not_in(MONEY_WENT_BACK), _r.done_at.is_not(None), _r.amount_minor.is_not(None))
+    wanted = select(_r.theirs, REFUND_NUMBER, -_r.amount_minor, _r.currency)
+    of_them = (_r.provider_account == books.provider_account, _r.theirs.in_(theirs), *failed)
+    rows = tx.execute(wanted.where(*of_them).prefix_with(sweep("report")))
+    return {FailedRefund._make(row) for row in rows}
 
 
 def _places(lines: Sequence[Told]) -> list[tuple[int, int]]:

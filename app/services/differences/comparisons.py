@@ -35,9 +35,11 @@ from app.services.base.context import Core, Tx, environment_of
 from app.services.bills.counted_lines import side_of_books
 from app.services.differences.booked_entries import (
     BooksOf,
+    FailedRefund,
     entries_between,
     entries_named,
     in_parts,
+    refunds_that_failed_since,
     standings_named,
 )
 from app.services.differences.difference_rows import Kept, Where, keep_found
@@ -142,7 +144,10 @@ def _of_lines(
     for part in in_parts(lines):
         entries = entries_named(tx, books, part)
         standings = standings_named(tx, books, part)
+        failed_since = refunds_that_failed_since(tx, books, part)
         for line in part:
+            if FailedRefund(line.theirs, line.refund, line.amount_minor, line.currency) in failed_since:
+                continue
             entry = _entry_for(line, entries)
             if entry is not None and since - lag <= entry.at < until + lag:  # it was read, and another line has it
                 yield second_line(line, entry)

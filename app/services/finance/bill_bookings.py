@@ -15,7 +15,7 @@ from functools import partial
 import structlog
 from sqlalchemy import ColumnElement, and_, case, false, func, or_, select, update
 
-from app.domain.accounting_time import BILL_KINDS, Span
+from app.domain.accounting_time import BILL_KINDS
 from app.domain.bill_figures import BillDay, BillFigures
 from app.domain.bill_lines import BillSide
 from app.domain.chart import HOUSE_SLOT
@@ -93,13 +93,15 @@ def book_reading(core: Core, account: ProviderAccount, reading: AnyRow) -> int:
     return booked
 
 
-def book_days(core: Core, account: ProviderAccount, span: Span, zone: tzinfo) -> int:
-    """Book the days of that span once more; how many transfers were made. For a person: after money of another system
-    turned out to be ours, or the other way round."""
-    first, booked = span.since.astimezone(zone).date(), 0
-    for number in range((span.until - span.since) // DAY):
-        booked += book_day(core, account, first + number * DAY, zone)
-    return booked
+def book_days(core: Core, account: ProviderAccount, first: date, last: date) -> int:
+    """Book the days of the account's bills from the first to the last once more; how many transfers were made. For a
+    person: after money of another system turned out to be ours, or the other way round.
+
+    The days are those of the bills' own zone. In another zone no bill covers a day, and what is booked would be taken
+    back."""
+    zone = core.whole.read(lambda tx: bill_sums.zone_of_account(tx, account.name))
+    days = range((last - first).days + 1)
+    return 0 if zone is None else sum(book_day(core, account, first + number * DAY, zone) for number in days)
 
 
 def book_day(core: Core, account: ProviderAccount, day: date, zone: tzinfo) -> int:

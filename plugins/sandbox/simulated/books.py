@@ -100,6 +100,7 @@ class SimulatedPayment:
             "currency": self.asked["currency"],
             "at": written(refund.at),
             "attempt": refund.attempt,
+            **({} if refund.done_at is None else {"done_at": written(refund.done_at)}),
             **({} if refund.dispute_fee is None else {"dispute_fee": refund.dispute_fee}),
         }
 

@@ -28,9 +28,11 @@ from plugins.alipay.certificates import read_certificates, serial_number
 from plugins.alipay.simulated.alipay import FORM_TYPE
 from plugins.alipay.simulated.bill_office import BillOffice
 from plugins.alipay.simulated.keys import DemoKeys, demo_keys
+from plugins.alipay.simulated.signing import SigningSide
 from plugins.alipay.simulated.trades import BUYER_LOGON, BusinessFailure, Trade
 from tests.plugins.alipay.actors import GATEWAY, JSAPI_EXTRA, Stage, certificate_mode, key_mode, stage, strangers
 from tests.plugins.alipay.bill_files import csv_files, zipped
+from tests.plugins.alipay.refusing_gateway import RefusingGateway
 
 PRICE = Money(600, "CNY")
 
@@ -47,6 +49,9 @@ class AlipayWorld(World):
         "dispute": "a dispute ends in a refund by the merchant or by Alipay; nothing that Alipay sends tells it apart",
         "rotations": "in key mode one key is configured, and a notice names no other",
         "proofs": "a notice is its bytes; nobody hands in a proof",
+        "hold_refund": "a refund is done at once; `fund_change` N is tried in test_mapping",
+        "fail_refund": "a refund has left the merchant when it is done; one that fails is in test_refunds",
+        "show_refund_status": "its words are tried in test_mapping",
     }
     traits = Traits(verbs=("refund", "cancel", "scan", "bills"))
     signature_parts: ClassVar = (
@@ -206,6 +211,9 @@ class AlipayWorld(World):
         other.alipay.gateway.trades = self.stage.alipay.gateway.trades
         other.alipay.gateway.sign_answers = sign_answers
         return other.http
+
+    def refusing(self, code: str) -> HttpClient:
+        return RefusingGateway(SigningSide(self._keys()), code)
 
     def show_status(self, intent: Intent, word: str) -> None:
         self.stage.alipay.gateway.status_words[str(intent.ref.ours)] = word

@@ -122,6 +122,9 @@ def hmac_signed(payload: Mapping[str, Any], x5c: tuple[str, ...], key: bytes) ->
     return f"{content}.{base64url(hmac.digest(key, content.encode(), hashlib.sha256))}"
 
 
+BEGINS_LATER = timedelta(days=28)
+
+
 class AppleWorld(World):
     """Facts name `theirs` and the owner; the store sets the price; nothing signed here goes stale, since purchases
     wait on devices for as long as their owners do."""
@@ -151,12 +154,13 @@ class AppleWorld(World):
         "private_words": "transactions name nobody: the owner is the token that we attached",
     }
 
-    def __init__(self, clock: FixedClock) -> None:
+    def __init__(self, clock: FixedClock, environment: Environment = "Sandbox") -> None:
         super().__init__(clock)
         # Near the end of a month of Apple's fiscal calendar: its report is there before the sandbox forgets.
-        clock.advance(timedelta(days=28).total_seconds())
+        clock.advance(BEGINS_LATER.total_seconds())
         self._begun = clock.now()
         self.shop = Shop(clock)
+        self.shop.environment = self.shop.store.reports.environment = environment
         self._sold: dict[str, int] = {}
         # One that we did not take: each feed has something to tell, and so something to lie about.
         self.shop.answers.append(500)
@@ -192,7 +196,7 @@ class AppleWorld(World):
         if document.feed == "sales_report" or not rows:
             return {}
         at = rows[0]
-        changed = re.sub("\t4[.]41\t4[.]41\t", "\t4.42\t4.42\t", lines[at])
+        changed = re.sub("\t4[.]41\t-?[0-9.]+\t", "\t4.41\t9.99\t", lines[at])
         spoilt = {
             "a row removed": [*lines[:at], *lines[at + 1 :]],
             "a row twice": [*lines[:at], lines[at], *lines[at:]],
@@ -212,9 +216,7 @@ class AppleWorld(World):
     def live_world(self) -> World:
         """A store whose purchases are made with real money. What Apple signs says so itself; a live account trusts
         Apple's own root only, which signs nothing here."""
-        world = type(self)(self.clock)
-        world.shop.environment = "Production"
-        return world
+        return type(self)(FixedClock(self._begun - BEGINS_LATER), "Production")
 
     def proofs(self) -> tuple[tuple[Message, ...], ...]:
         """One transaction handed in with other white space and in the other order of members, and another one."""
@@ -304,6 +306,12 @@ class AppleWorld(World):
             "a byte order mark": Message("receipt", b"\xef\xbb\xbf" + genuine),
             "two kinds of proof": Message("receipt", genuine[:-1] + b',"transaction_id":"1"}'),
         }
+
+    def refusing(self, code: str) -> HttpClient:
+        """Errors of the store are not signed; their codes are numbers. A word in the place of one is of tomorrow."""
+        body = json.dumps({"errorCode": code, "errorMessage": "no"}).encode()
+        refused = HttpResponse(400, {"content-type": "application/json"}, body)
+        return RewritingHttp(self.http, lambda answer: refused)
 
     def liars(self) -> Mapping[str, HttpClient]:
         stranger = make_signer(self.clock.now())

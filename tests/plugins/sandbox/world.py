@@ -3,6 +3,7 @@ the provider that has no agreements, so that many adapters are tried quickly; `a
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,6 +18,7 @@ from plugins.sandbox.mapping import moment
 from plugins.sandbox.provider import SandboxProvider
 from plugins.sandbox.settings import SandboxSettings
 from plugins.sandbox.signing import FRESH_SECONDS, ID, SIGNATURE, TIMESTAMP, Signer
+from plugins.sandbox.simulated.books import Refused, SimulatedPayment, SimulatedRefund
 from plugins.sandbox.simulator import ChargeConditions, Simulator, SimulatorConfig, create_simulator
 
 MERCHANT, SECRET = "m-ours", "ours: a secret of more than 32 bytes"
@@ -197,8 +199,34 @@ class SandboxWorld(World):
     def show_status(self, intent: Intent, word: str) -> None:
         self.simulator.books.find(MERCHANT, number=intent.ref.ours).status = word
 
+    def refusing(self, code: str) -> HttpClient:
+        def refused(answer: HttpResponse) -> HttpResponse:
+            body = json.dumps({"merchant": MERCHANT, "live": False, "error": code}).encode()
+            signed = Signer(SECRET).headers("reply 409", answer.headers[ID], int(answer.headers[TIMESTAMP]), body)
+            return HttpResponse(409, {**answer.headers, **signed}, body)
+
+        return RewritingHttp(SandboxWorld(self.clock).http, refused)  # what is asked for happens nowhere
+
     def settle_refund(self, ref: Ref) -> tuple[Message, ...]:
+        with contextlib.suppress(Refused):  # made under another number, or not at all
+            payment, refund = self._refund(ref)
+            if refund.status == "WAITING":
+                self.simulator.decide_refund(payment, refund, "DONE")
         return self._delivered()
+
+    def hold_refund(self) -> None:
+        self.simulator.books.next_refunds.append("WAITING")
+
+    def fail_refund(self, ref: Ref) -> tuple[Message, ...]:
+        self._delivered()
+        self.simulator.decide_refund(*self._refund(ref), "FAILED")
+        return self._delivered()
+
+    def show_refund_status(self, ref: Ref, word: str) -> None:
+        self._refund(ref)[1].status = word
+
+    def _refund(self, ref: Ref) -> tuple[SimulatedPayment, SimulatedRefund]:
+        return self.simulator.books.find_refund(MERCHANT, str(ref.refund))
 
     def take_back(self, intent: Intent) -> tuple[Message, ...]:
         payment = self.simulator.books.find(MERCHANT, number=intent.ref.ours)

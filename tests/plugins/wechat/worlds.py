@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, ClassVar
 
 from app.domain.money import Money
-from app.providers import HttpClient, Intent, KeyStore, Kind, Message, Ref, Reply, StoredKey, Tools
+from app.providers import HttpClient, Intent, KeyStore, Kind, Message, Reply, StoredKey, Tools
 from app.providers.testing import conformance
 from app.providers.testing.conformance import BodyPart, Document, HeaderPart, Sample, Traits, World, make_intent
 from app.providers.testing.doubles import FixedClock, MemoryKeys, WsgiClient
@@ -23,6 +23,7 @@ from plugins.wechat.v2.signing import V2Key
 from plugins.wechat.v2.xml import write_xml
 from tests.plugins.wechat.billing_worlds import BillsOfWeChat
 from tests.plugins.wechat.odd_messages import Unsigned, odd_envelopes, odd_xml
+from tests.plugins.wechat.refunding_worlds import RefundsOfWeChat, RefusingV2, RefusingV3
 from tests.plugins.wechat.rotations import PlatformRotations
 
 FIVE_MINUTES = timedelta(minutes=5)
@@ -49,7 +50,7 @@ def other_config() -> SimulatorConfig:
     return generate_config(mchid="1900000222", appid="wxffffffffffffffff")
 
 
-class WeChatWorld(BillsOfWeChat, World):
+class WeChatWorld(BillsOfWeChat, RefundsOfWeChat, World):
     """Common to both generations: a simulator whose deliveries end in `inbox`."""
 
     plugin = plugin
@@ -139,14 +140,6 @@ class WeChatWorld(BillsOfWeChat, World):
         since = self.clock.now() - timedelta(days=1)
         self.clock.advance(timedelta(days=2).total_seconds())
         return since, self.clock.now() - timedelta(days=1)
-
-    def settle_refund(self, ref: Ref) -> tuple[Message, ...]:
-        assert ref.refund is not None
-        self.wechat.finish_refund(ref.refund)
-        return self.delivered()
-
-    def refunded(self, intent: Intent) -> int:
-        return self.order_of(intent).refunded
 
 
 class V3World(WeChatWorld):
@@ -282,6 +275,9 @@ class V3World(WeChatWorld):
         headers = self.wechat.signer.answer_headers(body, wanted)
         return Message("notification", body, {name.lower(): value for name, value in headers.items()})
 
+    def refusing(self, code: str) -> HttpClient:
+        return RefusingV3(self.wechat, code)
+
     def rotations(self) -> Mapping[str, conformance.Rotation]:
         by_turns = PlatformRotations(self.config, self.transaction(), self.clock.now, self.settings(), self.keys)
         certificates = {"two certificates": by_turns.of_certificates()}
@@ -355,6 +351,10 @@ class V2World(WeChatWorld):
             return self.sign(content) if storable else None
 
         return Document(self.fields(), sign, status=("result_code",))
+
+    def refusing(self, code: str) -> HttpClient:
+        parties = {"appid": self.config.appid, "mch_id": self.config.mchid}
+        return RefusingV2(self.wechat, self.sign_type, code, parties)
 
     def forgeries(self) -> Mapping[str, Message]:
         fields = self.fields()

@@ -10,7 +10,7 @@ import pytest
 
 from app.domain.bill_lines import BillLine, LineKind
 from app.domain.money import Money
-from app.providers.facts import Ref
+from app.providers.facts import Kind, Ref
 from app.services.differences.difference_rows import resolve_difference
 from app.services.differences.due_comparisons import compare_due
 from tests.support.facts import told
@@ -98,6 +98,21 @@ def test_a_refund_that_a_bill_tells_as_in_progress_and_that_takes_a_week_is_no_d
     for days in (0, 7):
         house.compare(SECOND_DAY + days * DAY)
     assert house.listed("all") == []
+
+
+def test_a_refund_that_was_done_and_failed_afterwards_is_no_difference_of_the_day_on_which_it_was_done(
+    house: SettlingHouse,
+) -> None:
+    """Its bill tells of it, and a later one of the money that came back. In another size it is a difference."""
+    first, second = house.paid("a"), house.paid("b")
+    done, other = house.refunded(first, "R-1", 200), house.refunded(second, "R-2", 200)
+    house.bring("2026-01-02", [*map(line_of, (first, second, done)), line_of(other, amount_minor=-300)])
+    house.world.clock.advance(3 * 86_400)
+    for fact in (done, other):
+        told(house.world, replace(fact, kind=Kind.REFUND_FAILED, at=NOON + 2 * DAY))
+    house.compare()
+    [row] = house.listed("all")
+    assert (row.type, row.refund) == ("status", "R-2")
 
 
 @pytest.mark.parametrize("has_trade_bills", [True, False])

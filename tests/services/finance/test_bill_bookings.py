@@ -7,10 +7,12 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import Engine
 
+from app.domain.accounting_time import end_of_day, start_of_day
 from app.domain.bill_figures import BillDay
 from app.domain.bill_lines import BillSide, LineKind
 from app.providers.facts import Ref
@@ -361,6 +363,23 @@ def test_a_setting_says_which_numbers_are_ours_and_a_shared_accounts_money_witho
     assert booked == {"others:sandbox": 497 + 70 + 9, "fees:sandbox": -1, "clearing:sandbox": 1 - 576}
     as_of = AsOf(core.rules.ledger, core.clock.now, {"sandbox": account.bill_rule})
     assert run.audit(core.whole.sessions, as_of) == []
+
+
+def test_a_person_books_days_once_more_by_the_zone_of_the_bills_and_takes_nothing_back(shop: Shop) -> None:
+    """A day of another zone is covered by no bill: what was booked for its date looked wrong, and was taken back."""
+    tokyo, core = ZoneInfo("Asia/Tokyo"), shop.world.core
+    shop.world.clock.advance(LATER.total_seconds())
+    lines = [line("1", K.FEE, -4, NOON), line("2", K.PAYOUT, -100, NOON)]
+    of_tokyo = replace(shop.bills, zone=tokyo.key)
+    of_tokyo.write(
+        "a day", BillSide.FUNDS, start_of_day(DAY_ONE, tokyo), end_of_day(DAY_ONE, tokyo), lines, core.clock.now()
+    )
+    assert shop.book() == 2
+    account = core.registry.get("sandbox")
+    assert account is not None
+    assert bill_bookings.book_days(core, account, DAY_ONE - LATER, DAY_ONE + LATER) == 0
+    assert shop.balances(END)["fees:sandbox"] == -4
+    assert shop.audited() == []
 
 
 def test_the_worker_books_what_was_read(shop: Shop) -> None:

@@ -42,6 +42,8 @@ from app.providers.testing.conformance.spoiling import flipped, odd_documents
 from app.providers.testing.conformance.world import World
 
 NOT_A_SETTING = "not_a_field"
+LONG_AFTER = 86_400.0
+"""Seconds, and more than any signing may take."""
 
 
 class AgreementRules(RuleGroup):
@@ -88,6 +90,18 @@ class AgreementRules(RuleGroup):
                 assert fact.kind is Kind.PENDING, f"{terms.way}: nobody signed yet, and it is {fact.kind}"
                 assert fact.ref.is_agreement, f"{terms.way}: PENDING names {fact.ref}, and not the agreement"
                 assert fact.ref.our_agreement == terms.ref.our_agreement, f"{terms.way}: another number than ours"
+
+    @where(has("sign"))
+    def test_a_signing_whose_time_is_over_waits_for_nobody(self) -> None:
+        """A day after its time is over, a query says FAILED or ENDED, or nothing."""
+        world = self.world()
+        provider = online(world)
+        for way in range(len(world.terms())):
+            terms = world.terms()[way]
+            sign_there(provider, terms)
+            world.clock.advance(LONG_AFTER)
+            kinds = {fact.kind for fact in provider.query(terms.ref)}
+            assert kinds <= {Kind.FAILED, Kind.ENDED}, f"{terms.way}: nobody can sign any more, and it is {kinds}"
 
     @where(has("sign"))
     def test_a_signed_agreement_is_told_alike_on_every_road(self) -> None:

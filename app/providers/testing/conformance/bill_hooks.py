@@ -20,7 +20,8 @@ class BillHooks:
 
     def further_bills(self) -> tuple[BillDocument, ...]:
         """Genuine documents of this account that no feed brings, or not in this world: kinds that only a person can
-        bring, older layouts, a day on which nothing happened. Each reads without problems."""
+        bring, older layouts, a day on which nothing happened, a payout, a row of a kind that no table has. Each reads
+        without problems. No rule looks at what is in no document."""
         return ()
 
     def spoilt_bills(self, document: BillDocument) -> Mapping[str, bytes]:

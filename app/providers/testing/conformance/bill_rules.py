@@ -29,7 +29,7 @@ from app.providers.testing.conformance.checks import RuleGroup, has, needs_hook,
 from app.providers.testing.conformance.journeys import MAX_PAGES, paid, refund_ref, refund_there
 from app.providers.testing.conformance.spoiling import GARBAGE
 from app.providers.testing.conformance.watching import CountedSilence, GuardedKeys, leaked, no_outside
-from app.providers.testing.conformance.world import World
+from app.providers.testing.conformance.world import DisputeStep, World
 from app.providers.testing.doubles import FixedClock
 
 PIECES = 16
@@ -45,7 +45,7 @@ NAMING_SIDES = (BillSide.TRADES, BillSide.FUNDS)
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """A payment, what went back of it, and the bills that tell of both."""
+    """A payment, what went back of it, and the bills that tell of both, and of a payment after them."""
 
     world: World
     payment: Fact
@@ -155,8 +155,37 @@ class BillRules(RuleGroup):
                 for line in lines:
                     if fact is not None and (line.kind, line.theirs) == (kind, fact.ref.theirs):
                         _check_agrees(line, fact, whole=bill.side is BillSide.TRADES, what=document.feed)
+                        _check_fee(line, fact, lines, document.feed)
             if bill.side is BillSide.TRADES and page is not None:
                 _check_page(lines, page, document.feed)
+
+    @where(has("bills"))
+    @needs_hook("dispute")
+    def test_what_a_dispute_took_is_a_refund_in_the_bills(self) -> None:
+        """What a dispute took is a line of kind REFUND in its size, under the number that its fact has (a bill of funds
+        may name none): by another kind it would be booked twice, by the fact and by the bill."""
+        if DisputeStep.TAKEN not in self.world_class.dispute_steps:
+            return
+        world = self.world()
+        provider = online(world)
+        intent, payment = paid(world, provider)
+        for step in (step for step in (DisputeStep.INQUIRY, DisputeStep.TAKEN) if step in world.dispute_steps):
+            world.dispute(intent, step)
+        taken = next(iter(of_kind(provider.query(payment.ref), Kind.REFUNDED)), None)
+        assert taken is not None, "the money is gone, and a query does not say REFUNDED"
+        naming = [
+            (bill.side, line)
+            for bill, lines in (_read(provider, document) for document, _ in _fetched(world, provider))
+            if bill.side in NAMING_SIDES
+            for line in lines
+            if line.theirs == payment.ref.theirs
+        ]
+        if naming and taken.money is not None:
+            told = [line for _, line in naming if line.kind is LineKind.REFUND]
+            assert told, f"a dispute took {taken.money}, and no line says REFUND, but {[one.word for _, one in naming]}"
+            for line in told:
+                assert line.refund in (taken.ref.refund, None), f"{taken.ref.refund} is told as {line.refund}"
+                assert line.amount_minor == -taken.money.minor, f"{taken.money} was taken, and {line.amount_minor} told"
 
     @where(has("bills"))
     def test_the_balance_follows_the_lines(self) -> None:
@@ -198,7 +227,8 @@ class BillRules(RuleGroup):
 
 @lru_cache(maxsize=8)
 def shelf_of(world_class: type[World]) -> Shelf:
-    """A payment and, where there is the verb, a refund of part of it; then every document of every feed."""
+    """A payment, where there is the verb a refund of it, and a second payment, so that a balance goes up, too; then
+    every document of every feed."""
     world = world_class(FixedClock())
     provider = online(world)
     _, payment = paid(world, provider)
@@ -209,6 +239,7 @@ def shelf_of(world_class: type[World]) -> Shelf:
         world.settle_refund(ref)
         done = of_kind((*told, *provider.query(ref)), Kind.REFUNDED)
         refund = done[0] if done else None
+    paid(world, provider)
     documents = [*_fetched(world, provider), *((document, None) for document in world.further_bills())]
     assert documents, "no feed of bill_feeds brings a document, and World.further_bills has none"
     return Shelf(world, payment, refund, tuple(documents))
@@ -271,7 +302,21 @@ def _check_days(bill: BillContent, what: str) -> None:
     ZoneInfo(bill.zone)  # raises for a name that is none
 
 
+SIGNS = {
+    LineKind.PAYMENT: 1,
+    LineKind.REFUND: -1,
+    LineKind.FEE: -1,
+    LineKind.FEE_RETURN: 1,
+    LineKind.PAYOUT: -1,
+}
+"""Whether such a line brings the merchant money, or takes it."""
+
+
 def _check_line(line: BillLine, what: str) -> None:
+    sign = 0 if line.cell is not None else SIGNS.get(line.kind, 0)  # a store's report counts what was returned below 0
+    assert sign * line.amount_minor >= 0, f"{what}: {line.key}, a {line.kind}, moves {line.amount_minor}"
+    taken = line.kind is not LineKind.PAYMENT or line.fee_minor <= 0
+    assert taken, f"{what}: the fee of the payment {line.key} is {line.fee_minor}: what is taken is negative"
     assert line.key, f"{what}: a line without a key"
     assert line.at.utcoffset() == timedelta(0), f"{what}: the time of {line.key} is not UTC"
     fine = len(line.currency) == 3 and line.currency.isascii() and line.currency.isupper()
@@ -294,6 +339,15 @@ def _check_agrees(line: BillLine, fact: Fact, *, whole: bool, what: str) -> None
         amount = fact.money.minor if fact.kind is Kind.PAID else -fact.money.minor
         told = (line.amount_minor, line.currency)
         assert told == (amount, fact.money.currency), f"{said} tells {told}, the fact {fact.money}"
+
+
+def _check_fee(line: BillLine, fact: Fact, lines: tuple[BillLine, ...], what: str) -> None:
+    """A fee that the fact of a payment tells is in its line, or in a line of its own that names the payment."""
+    if fact.kind is not Kind.PAID or not fact.fee or not fact.fee.minor:
+        return
+    apart = (one.amount_minor for one in lines if one.kind is LineKind.FEE and one.theirs == fact.ref.theirs)
+    told = line.fee_minor or next(apart, 0)
+    assert told == -fact.fee.minor, f"{what}: the fee of a payment is {told}, and {fact.fee} in its fact"
 
 
 def _check_page(lines: tuple[BillLine, ...], page: Page, what: str) -> None:

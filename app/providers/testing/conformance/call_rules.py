@@ -2,16 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 
-from app.providers import Declined, ProviderError, Retryable, Unknown
-from app.providers.testing.conformance.checks import RuleGroup, attempt, online, where
-from app.providers.testing.conformance.journeys import BreakingHttp, Call, calls_in
+from app.providers import (
+    ClientCertificate,
+    Declined,
+    HttpClient,
+    HttpResponse,
+    Kind,
+    ProviderError,
+    Retryable,
+    Unknown,
+)
+from app.providers.http import MAX_RESPONSE_BYTES
+from app.providers.testing.conformance.checks import (
+    UNKNOWN_WORD,
+    RuleGroup,
+    attempt,
+    facts_in,
+    needs_hook,
+    online,
+    where,
+)
+from app.providers.testing.conformance.journeys import BreakingHttp, Call, calls_in, paid, started_payment
 
 UNHEARD = ("timeout", "timeout_after", "error500")
 SPOILT = (*UNHEARD, "garbage", "empty", "html", "html404", "json404")
 MOST_REQUESTS = 12  # of one verb: a scan goes through all feeds
+
+
+class KeptAnswers:
+    """Passes requests on and keeps the answers; later gives these again, in their order, whatever is asked."""
+
+    def __init__(self, inner: HttpClient) -> None:
+        self._inner = inner
+        self._answers: list[HttpResponse] = []
+        self._again: Iterator[HttpResponse] | None = None
+
+    def gives_again(self) -> None:
+        self._again = iter(self._answers)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        max_bytes: int = MAX_RESPONSE_BYTES,
+        certificate: ClientCertificate | None = None,
+    ) -> HttpResponse:
+        if self._again is not None:
+            kept = next(self._again, None)
+            if kept is None:
+                raise Unknown("no answer is left")
+            return kept
+        answer = self._inner.request(
+            method, url, headers=headers, body=body, max_bytes=max_bytes, certificate=certificate
+        )
+        self._answers.append(answer)
+        return answer
 
 
 class CallRules(RuleGroup):
@@ -50,6 +101,20 @@ class CallRules(RuleGroup):
             for fault in ("refused", *SPOILT):
                 self._breaks_midway(fault, breaks_at)
 
+    @needs_hook("refusing")
+    def test_an_error_that_nobody_knows_leaves_it_unknown(self) -> None:
+        """A genuine error with a code that is in no table is Unknown, at the first request and at a later one: it may
+        be said after the money has moved. Never Declined, never nothing."""
+        for starts_at in range(1, self._most_requests() + 1):
+            world = self.world()
+            for call in calls_in(world):
+                line = BreakingHttp(world.http, breaks_at=starts_at, broken=world.refusing(UNKNOWN_WORD))
+                what = f"{call.name}, an unknown error at request {starts_at}"
+                result = attempt(partial(call.make, online(world, line)), what)
+                if line.calls >= starts_at:
+                    assert not isinstance(result, Declined), f"{what}: Declined"
+                    assert starts_at > 1 or isinstance(result, Unknown), f"{what}: {_said(result)}"
+
     @where(lambda traits: traits.signs_replies)
     def test_a_liar_is_not_believed(self) -> None:
         """An answer that the provider did not sign leaves it Unknown, whatever it says: success, failure, nothing."""
@@ -63,6 +128,22 @@ class CallRules(RuleGroup):
                 result = attempt(partial(call.make, online(world, line)), f"{call.name}, {name}")
                 if line.calls > before:
                     assert isinstance(result, Unknown), f"{call.name}, {name}: {_said(result)}"
+
+    @where(lambda traits: traits.names_our_number)
+    def test_an_answer_to_another_question_says_nothing_of_this_one(self) -> None:
+        """The genuine answer about a payment that was paid, given to the question about one that was not, tells no
+        fact of the latter: whose payment it is stands in the answer, and not in the question."""
+        world = self.world()
+        provider = online(world)
+        paid_one, _ = paid(world, provider)
+        waiting = started_payment(world, provider)
+        kept = KeptAnswers(world.http)
+        provider_that_keeps = online(world, kept)
+        provider_that_keeps.query(paid_one.ref)
+        kept.gives_again()
+        told = attempt(partial(provider_that_keeps.query, waiting.ref), "query, with the answer to another")
+        wrong = [fact for fact in facts_in(told) if fact.ref.ours == waiting.ref.ours and fact.kind is not Kind.PENDING]
+        assert not wrong, f"another payment's answer is told of this one: {wrong[0].kind}"
 
     def _results(self, fault: str) -> Iterator[tuple[Call, object, int]]:
         """Each call over a line with that fault: what it came to, and the number of requests it made."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
+from app.domain.money import Money
 from app.providers import Declined, Kind, Provider, ProviderError, Refusal, Unknown, key_of
 from app.providers.testing.conformance.agreement_journeys import (
     Signed,
@@ -27,7 +29,7 @@ from app.providers.testing.conformance.checks import (
     online,
     where,
 )
-from app.providers.testing.conformance.journeys import BreakingHttp
+from app.providers.testing.conformance.journeys import MOST_CURRENCIES, BreakingHttp
 from app.providers.testing.conformance.world import World
 
 
@@ -62,6 +64,25 @@ class ChargeRules(RuleGroup):
             assert fact.ref.ours == intent.ref.ours, f"{road}: the charge is told under {fact.ref.ours}"
             assert fact.ref.agreement in (agreement.ref.agreement, None), f"{road}: of another agreement"
             assert fact.money == intent.money, f"{road}: {fact.money} instead of {intent.money}"
+        named = {fact.ref.agreement for _, fact in paid}
+        assert named != {None}, "no road says under which agreement it was charged"
+
+    @where(has("sign"))
+    def test_each_currency_is_charged_as_it_was_asked(self) -> None:
+        """A charge in each of `Provider.currencies` is that amount at the provider, and in the fact."""
+        world = self.world()
+        provider = online(world)
+        for currency in provider.currencies[:MOST_CURRENCIES]:
+            terms = replace(world.terms()[0], money=Money(1_999, currency))
+            agreement = signed_agreement(world, provider, terms)
+            prepare_charge(world, provider, agreement)
+            intent = charge_intent(world, agreement)
+            charge_there(provider, agreement.ref, intent)
+            charged = world.charged(intent)
+            assert charged in (None, terms.money), f"the provider was told to charge {charged} for {terms.money}"
+            world.settle_charge(intent)
+            fact = one_paid(provider.query(intent.ref), f"a charge in {currency}")
+            assert fact.money == terms.money, f"{fact.money} charged instead of {terms.money}"
 
     @where(has("sign"))
     def test_two_numbers_are_two_charges(self) -> None:

@@ -40,6 +40,9 @@ from app.providers.testing.doubles import BrokenHttp
 
 REASON = "asked by the payer"
 MAX_PAGES = 100
+MOST_CURRENCIES = 5
+"""So many of `Provider.currencies` are tried."""
+REFUND_NUMBERS = 3_000_000_000_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,14 @@ class Call:
 
 
 class BreakingHttp:
-    """Passes requests on, counting them, until the line breaks: from request number `breaks_at` on, by `fault`."""
+    """Passes requests on, counting them, until the line breaks: from request number `breaks_at` on, by `fault`, or by
+    passing them to `broken`."""
 
-    def __init__(self, inner: HttpClient, fault: str = "", breaks_at: int = 1) -> None:
+    def __init__(
+        self, inner: HttpClient, fault: str = "", breaks_at: int = 1, broken: HttpClient | None = None
+    ) -> None:
         self._inner = inner
-        self._broken = BrokenHttp(inner, fault) if fault else inner
+        self._broken = broken or (BrokenHttp(inner, fault) if fault else inner)
         self._breaks_at = breaks_at
         self.calls = 0
 
@@ -108,6 +114,14 @@ def paid(world: World, provider: Provider, way: int = 0) -> tuple[Intent, Fact]:
     return intent, one_paid(learnt(world, provider, messages[0], what), what)
 
 
+def paid_amount(world: World, provider: Provider, money: Money) -> tuple[Intent, Fact]:
+    """A payment of that money, and its PAID fact. Fails where the provider was told to charge anything else."""
+    intent = with_their_number(world, provider, replace(world.intents()[0], money=money))
+    charged = world.charged(intent)
+    assert charged in (None, money), f"the provider was told to charge {charged} for {money}"
+    return intent, one_paid(learnt(world, provider, world.pay(intent)[0], f"a payment of {money}"), f"paid {money}")
+
+
 def heard_of_a_payment(world: World, provider: Provider, way: int) -> Iterator[Heard]:
     """Every PAID fact of one payment: from the reply to `start`, from messages, and from queries by each number."""
     intent = world.intents()[way]
@@ -125,12 +139,12 @@ def heard_of_a_payment(world: World, provider: Provider, way: int) -> Iterator[H
         yield Heard(road, one_paid(provider.query(asked), road))
 
 
-def scanned(world: World, provider: Provider) -> Iterator[Heard]:
-    """Every fact of every feed, page by page."""
+def scanned(world: World, provider: Provider, window: tuple[datetime, datetime] | None = None) -> Iterator[Heard]:
+    """Every fact of every feed in the window, page by page; by default in the world's own window."""
     assert isinstance(provider, Scans)
-    window = world.history_window()
+    since, until = window or world.history_window()
     for feed in provider.feeds:
-        yield from _scanned_feed(feed, lambda: window, provider)
+        yield from _scanned_feed(feed, lambda: (since, until), provider)
 
 
 def _scanned_feed(feed: str, window: Callable[[], tuple[datetime, datetime]], provider: Provider) -> Iterator[Heard]:
@@ -164,8 +178,8 @@ def fulfil(provider: Provider, ref: Ref) -> None:
 
 
 def refund_ref(payment: Fact, number: int = 1) -> Ref:
-    """The name of the payment's refund of that number."""
-    return replace(payment.ref, refund=f"{payment.ref.ours or '77'}{number}")
+    """The name of the payment's refund of that number: as long as the core's are."""
+    return replace(payment.ref, refund=str(REFUND_NUMBERS + int(payment.ref.ours or 77) % 10**15 * 100 + number))
 
 
 def calls_in(world: World) -> Iterator[Call]:

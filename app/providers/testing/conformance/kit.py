@@ -17,6 +17,7 @@ from app.providers.testing.conformance.refund_rules import RefundRules
 from app.providers.testing.conformance.road_rules import CancelRules, FactRules, RoadRules
 from app.providers.testing.conformance.setting_rules import RefreshRules, SettingRules
 from app.providers.testing.conformance.situation_rules import DisputeRules, SituationRules
+from app.providers.testing.conformance.time_rules import TimeRules
 from app.providers.testing.conformance.world import World
 
 
@@ -30,6 +31,7 @@ class ProviderConformance(
     RefundRules,
     DisputeRules,
     SituationRules,
+    TimeRules,
     DeliveryRules,
     BillRules,
     AgreementRules,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 from app.domain.money import Money
-from app.providers import Intent, Kind, Provider, ProviderError, Ref, key_of
+from app.providers import Intent, Kind, Provider, ProviderError, Ref, Scans, key_of
 from app.providers.testing.conformance.checks import (
     UNKNOWN_WORD,
     RuleGroup,
@@ -20,22 +20,25 @@ from app.providers.testing.conformance.checks import (
     check_times,
     facts_of,
     has,
-    learnt,
     one_paid,
     online,
     where,
 )
 from app.providers.testing.conformance.journeys import (
+    MOST_CURRENCIES,
     Heard,
     cancel_there,
     heard_of_a_payment,
     paid,
+    paid_amount,
     scanned,
     started_payment,
 )
 from app.providers.testing.conformance.world import World
 
-MOST_CURRENCIES = 5
+A_DAY_AND_MORE = timedelta(hours=30)
+AMOUNTS = (700, 1_999, 1_001)
+"""Minor units. As hundredths or thousandths the last two are no floats: 19.99 * 100 is 1998.99…"""
 
 
 class FactRules(RuleGroup):
@@ -88,18 +91,13 @@ class FactRules(RuleGroup):
         world = self.world()
         provider = online(world)
         for currency in provider.currencies[:MOST_CURRENCIES]:
-            model = world.intents()[0]
-            intent = replace(model, money=Money(700, currency))
-            provider.start(intent)
-            world.visit(intent)
-            charged = world.charged(intent)
-            assert charged in (None, intent.money), f"the provider was told to charge {charged} for {intent.money}"
-            message = world.pay(intent)[0]
-            fact = one_paid(learnt(world, provider, message, f"a payment in {currency}"), f"a payment in {currency}")
-            assert fact.money == intent.money, f"{fact.money} paid instead of {intent.money}"
+            for minor in AMOUNTS:
+                intent, fact = paid_amount(world, provider, Money(minor, currency))
+                assert fact.money == intent.money, f"{fact.money} paid instead of {intent.money}"
 
     def test_paid_says_what_was_ordered(self) -> None:
-        """PAID repeats our number and the ordered amount; where a store never learns the number, the owner token."""
+        """PAID repeats our number and the ordered amount; where a store never learns the number, the owner token. A fee
+        is less than half of its payment: it is what the provider kept, and not what it left."""
         world = self.world()
         provider, traits = online(world), world.traits
         for way in range(len(world.intents())):
@@ -110,6 +108,8 @@ class FactRules(RuleGroup):
                 assert fact.owner == intent.owner, f"{intent.way}: paid by another owner"
             if traits.tells_money:
                 assert fact.money == intent.money, f"{intent.way}: {fact.money} paid instead of {intent.money}"
+            if fact.money is not None and fact.fee is not None and fact.fee.currency == fact.money.currency:
+                assert 2 * fact.fee.minor < fact.money.minor, f"{intent.way}: {fact.fee} is kept of {fact.money}"
 
     def _said(self) -> list[Heard]:
         world = self.world()
@@ -186,6 +186,21 @@ class RoadRules(RuleGroup):
                 assert key_of(heard.fact) == key_of(fact), f"{heard.road}: another key than by message"
                 _check_agrees(Heard("message", fact), heard)
 
+    @where(has("scan"))
+    def test_a_scan_tells_each_day_of_its_window(self) -> None:
+        """What was paid on the first day of a window and what was paid on its last one are both told."""
+        world = self.world()
+        provider = online(world)
+        assert isinstance(provider, Scans)
+        begun = world.clock.now()
+        first = paid(world, provider)[1]
+        world.clock.advance(A_DAY_AND_MORE.total_seconds())
+        last = paid(world, provider)[1]
+        ends, numbers = world.clock.now() + timedelta(minutes=1), (first.ref.theirs, last.ref.theirs)
+        until = max(ends, world.history_window()[1])
+        told = {heard.fact.ref.theirs for heard in scanned(world, provider, (begun, until))}
+        assert told >= set(numbers), f"paid: {numbers}, and the feeds tell of {sorted(filter(None, told))}"
+
 
 class CancelRules(RuleGroup):
     """Closing what is unpaid."""
@@ -202,6 +217,18 @@ class CancelRules(RuleGroup):
         assert [fact.kind for fact in said] == [Kind.CLOSED], f"cancel said {[fact.kind.value for fact in said]}"
         again = cancel_there(provider, intent.ref) + provider.query(intent.ref)
         assert {key_of(fact) for fact in again} <= {key_of(said[0])}, "closed, and then something else"
+
+    @where(has("cancel"))
+    def test_a_payment_whose_time_is_over_is_shut(self) -> None:
+        """A day after its time is over, query and cancel say CLOSED or FAILED, or that there is nothing: one that waits
+        for ever is asked about for ever."""
+        world = self.world()
+        provider = online(world)
+        intent = started_payment(world, provider)
+        world.clock.advance(A_DAY_AND_MORE.total_seconds())
+        told = (*provider.query(intent.ref), *cancel_there(provider, intent.ref), *provider.query(intent.ref))
+        ends = {Kind.CLOSED, Kind.FAILED}
+        assert not told or ends & {fact.kind for fact in told}, f"its time is over, and it is {told[-1].kind}"
 
     @where(has("cancel"))
     def test_closing_a_paid_payment_says_paid(self) -> None:

@@ -67,6 +67,12 @@ class DisputeRules(RuleGroup):
         assert len(set(keys.values())) == 1, f"one dispute, several keys: {keys}"
         sizes = {(heard.fact.money, heard.fact.total, heard.fact.share) for heard in refunds}
         assert len(sizes) == 1, f"one dispute, several sizes: {sizes}"
+        amounts = (heard.fact.money for heard in told if heard.fact.kind is Kind.PAID)
+        paid_minor = max((money.minor for money in amounts if money), default=0)
+        for heard in refunds:
+            took = heard.fact.money or heard.fact.total
+            fine = took is None or not paid_minor or took.minor <= paid_minor
+            assert fine, f"{heard.road}: {took} was taken of {paid_minor}: what a dispute costs is its dispute_fee"
 
     @needs_hook("dispute")
     def test_a_won_dispute_is_undone_after_it_was_refunded(self) -> None:
@@ -111,7 +117,10 @@ class SituationRules(RuleGroup):
     def test_facts_of_a_live_world_say_that_it_is_live(self) -> None:
         """Where money moves, every fact on every road says `live`: it is read, and not fixed."""
         world = self.world().live_world()
-        for heard in said_in(world, online(world)):
+        provider = online(world)
+        told = list(said_in(world, provider))
+        told += scanned(world, provider) if "scan" in world.traits.verbs else ()
+        for heard in told:
             assert heard.fact.live, f"{heard.road}: {heard.fact.kind} of a live world is told as sandbox"
 
     @needs_hook("payable_until")

@@ -20,9 +20,11 @@ from app.providers import HttpClient, Intent, KeyStore, Kind, Message, Plugin, P
 from app.providers.registry import build_accounts
 from app.providers.testing.conformance.agreement_hooks import AgreementHooks
 from app.providers.testing.conformance.bill_hooks import BillHooks
+from app.providers.testing.conformance.refund_hooks import RefundHooks
 from app.providers.testing.doubles import FixedClock, MemoryKeys
 
-_numbers = itertools.count(4_503_599_627_370_497)  # above 2**52: a plugin that makes floats of numbers is found out
+_numbers = itertools.count(4_611_000_000_000_000_001)
+"""As long as the core's may get, 19 digits: a plugin that shortens numbers, or makes floats of them, is found out."""
 OWNER = "0b9e1a56-7c39-4d2e-8f60-5a1de2c4b7aa"
 
 
@@ -69,10 +71,10 @@ class Rotation:
     """Messages during a change of keys, for a provider with these settings and this key store."""
 
     read: tuple[Message, ...]
-    """Genuine PAID messages: by the old key and by the new one, or with several signatures of which one fits, the good
-    one first and the good one last."""
+    """Genuine PAID messages, at least two: by the old key and by the new one, or with several signatures of which one
+    fits, the good one first and the good one last. Where only one key is left, two messages by that one."""
     refused: tuple[Message, ...]
-    """Messages whose every signature is of a key that is nobody's."""
+    """Messages whose every signature is of a key that is nobody's, or whose time is over."""
     settings: Mapping[str, Any]
     keys: KeyStore
 
@@ -88,7 +90,8 @@ class Sample:
     kinds: tuple[Kind, ...]
     asks: tuple[Ref, ...] | None = None
     """What the message names without proving it, exactly as `Received.asks` must hold it: a dispute, a bank's answer, a
-    refund without its size. None: the message names nothing of that kind."""
+    refund without its size; also what each message names where `Traits.messages_prove` is False. None: the message
+    names nothing of that kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,8 @@ class Document:
     the token's payload): a mapping of texts, numbers, mappings and lists. `sign` makes a genuine message of any other
     content, signed with the provider's true key at the world's present time; it returns None for content that the
     format cannot express (a list in a form). `status` is the path of the member that holds the status word, such as
-    `("trade", "status")`; it stays empty where messages have none.
+    `("trade", "status")`; it stays empty where messages have none, and where they only name what they are about
+    (`Traits.messages_prove`).
     """
 
     content: Mapping[str, Any]
@@ -156,7 +160,7 @@ class BodyPart:
         return match
 
 
-class World(AgreementHooks, BillHooks, ABC):
+class World(AgreementHooks, BillHooks, RefundHooks, ABC):
     """The hooks. Those marked abstract must be there; the others are for providers that declare the trait."""
 
     plugin: ClassVar[Plugin]
@@ -282,6 +286,10 @@ class World(AgreementHooks, BillHooks, ABC):
         """
         return {}
 
+    def refusing(self, code: str) -> HttpClient:
+        """The provider, that answers each call with a genuine, signed error of this code, and does nothing."""
+        raise NotImplementedError("World.refusing")
+
     def show_status(self, intent: Intent, word: str) -> None:
         """From now on the provider's answers about this started, visited intent carry `word` as its status.
 
@@ -338,24 +346,6 @@ class World(AgreementHooks, BillHooks, ABC):
     def unknown_ref(self) -> Ref:
         """The name of a payment that the provider has never heard of."""
         return Ref(ours=str(next(_numbers)))
-
-    def settle_refund(self, ref: Ref) -> tuple[Message, ...]:
-        """After the kit's `refund`: let the provider finish it; the genuine messages that we then get (none is fine).
-
-        `ref` is as given to `Refunds.refund`.
-        """
-        return ()
-
-    def refunded(self, intent: Intent) -> int:
-        """Minor units that the provider has given back of this payment. Required where the provider has `refund`."""
-        raise NotImplementedError("World.refunded is required for a provider with the verb refund")
-
-    def take_back(self, intent: Intent) -> tuple[Message, ...]:
-        """Let the whole amount of this paid intent go back without our refund; the genuine messages that we then get.
-
-        Required where `Traits.takes_back`.
-        """
-        raise NotImplementedError("World.take_back is required where Traits.takes_back")
 
     def delivered(self, intent: Intent) -> bool:
         """Whether the provider knows that what was paid with this intent was delivered.
