@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from datetime import date
 from typing import TextIO, cast
 
 import structlog
@@ -58,4 +59,11 @@ def formatter(*, json: bool = True) -> logging.Formatter:
 
 
 def _renderer(*, json: bool) -> Processor:
-    return structlog.processors.JSONRenderer(ensure_ascii=False) if json else structlog.dev.ConsoleRenderer()
+    if not json:
+        return structlog.dev.ConsoleRenderer()
+    return structlog.processors.JSONRenderer(ensure_ascii=False, default=_written)
+
+
+def _written(value: object) -> str:
+    """What is no JSON: a moment as ISO 8601, anything else as Python shows it."""
+    return value.isoformat() if isinstance(value, date) else repr(value)

@@ -21091,7 +21091,7 @@ export interface operations {
             };
             /**
              * @description - `invalid_request`: The request is not valid.
-             *     - `report_bounds`: The report is of other bounds: `detail` names the one that is missing or cannot be given.
+             *     - `report_bounds`: The report takes other bounds: `detail` names the one that is missing or cannot be given.
              *     - `time_span_too_long`: More days than one request may ask for: ask for a part, or use the command line.
              */
             422: {
