@@ -116,5 +116,4 @@ def test_days_are_those_of_the_accounts_own_bills(house: SettlingHouse) -> None:
     bills.write("a day", BillSide.FUNDS, *span, [BillLine("1", LineKind.FEE, at, -4, "CNY")], at)
     assert run("bills", "lines", "sandbox", "--days", "2026-01-02").output == ""
     assert "fee  -0.04 CNY" in run("bills", "lines", "sandbox", "--days", "2026-01-03").output
-    of_tokyo = "2026-01-02 15:00 to 2026-01-03 15:00 UTC"
-    assert of_tokyo in run("differences", "run", "sandbox", "2026-01-03").output  # no bill of trades covers them
+    assert "no bill covers" not in run("differences", "run", "sandbox", "2026-01-03").output
