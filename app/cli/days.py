@@ -37,7 +37,7 @@ class DaysType(click.ParamType[Days]):
 
 def days_of_bills(core: Core, account: str, days: Days) -> Days:
     """These days where the account's bills begin theirs: the days that were given, if none of its bills was read."""
-    zone = core.whole.read(lambda tx: bill_sums.zone_of_account(tx, account))
+    zone = core.whole.read(lambda tx: bill_sums.zones_of_bills(tx).get(account))
     if zone is None:
         return days
     begin, end = (start_of_day(moment.astimezone(BILL_ZONE).date(), zone) for moment in days)

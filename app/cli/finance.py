@@ -237,7 +237,7 @@ def _say_closing(row: AnyRow) -> None:
 
 def _zone_of_bills(core: Core, account: str) -> ZoneInfo:
     """The zone of the days of the account's bills; UTC as long as none was read."""
-    return core.whole.read(lambda tx: bill_sums.zone_of_account(tx, account)) or bill_sums.UTC_ZONE
+    return core.whole.read(lambda tx: bill_sums.zones_of_bills(tx).get(account)) or bill_sums.UTC_ZONE
 
 
 @click.command("book-bills")

@@ -171,13 +171,6 @@ def zones_of_bills(tx: Transaction) -> dict[str, ZoneInfo]:
     return {row.provider_account: zone_of_bill(row) for row in rows}
 
 
-def zone_of_account(tx: Transaction, account: str) -> ZoneInfo | None:
-    """The zone in which the days of the account's bills begin; None where no bill that tells of days was read."""
-    of_days = (_R.provider_account == account, _R.side.in_((BillSide.FUNDS, BillSide.TRADES)))
-    name = tx.scalar(select(func.max(_R.zone)).where(*of_days))
-    return None if name is None else ZoneInfo(name)
-
-
 def zone_of_bill(reading: AnyRow) -> ZoneInfo:
     return ZoneInfo(reading.zone)
 
