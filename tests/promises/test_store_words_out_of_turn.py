@@ -147,6 +147,23 @@ def _renewal_is_told_after_the_end(one: Subscriber) -> None:
     assert one.stands() == ("ended", "time", set(), 200), "the coins of a period that was paid, and nothing active"
 
 
+def _taken_up_again_is_told_after_its_failure(one: Subscriber) -> None:
+    """A failure of a period of which nobody has heard makes that no older."""
+    one.buy()
+    one.later(PERIOD)
+    one.store("expire")
+    one.later(DAY)
+    one.silently("renew")
+    again = _held(one, "tell", type="SUBSCRIBED", subtype="RESUBSCRIBE")
+    one.later(PERIOD)
+    one.store("fail", grace_days=16)
+    assert one.stands()[:2] == ("ended", "time")
+    assert again() == 200
+    one.later(2 * HOUR)
+    one.work()
+    assert one.stands() == ("past_due", "", {"vip"}, 200)
+
+
 def _switched_on_again_in_silence(one: Subscriber) -> None:
     one.buy()
     one.store("switch-renewal")
@@ -230,6 +247,7 @@ STORIES: dict[str, Callable[[Subscriber], None]] = {
     "collected in the grace, dated at its beginning": _collected_in_grace_without_a_gap,
     "a failure that is told after the recovery": _failure_is_told_after_the_recovery,
     "a renewal that is told after the end": _renewal_is_told_after_the_end,
+    "taken up again, which is told after its failure": _taken_up_again_is_told_after_its_failure,
     "switched on again, and nobody heard": _switched_on_again_in_silence,
     "an offer for a cheaper plan": _an_offer_for_a_cheaper_plan,
     "collected on the last of sixty days": _collected_on_the_last_of_sixty_days,
