@@ -152,7 +152,7 @@ ERRORS: dict[str, tuple[int, str]] = {
         "Data is being moved to another database. Send the same request with the same Idempotency-Key again.",
     ),
     "days_not_worked_out": (409, "The worker has not worked out these days yet: each a day after its end."),
-    "report_bounds": (422, "The report takes other bounds: `detail` names the one that is missing or cannot be given."),
+    "report_bounds": (409, "The report takes other bounds: `detail` names the one that is missing or cannot be given."),
     "time_span_too_long": (422, "More days than one request may ask for: ask for a part, or use the command line."),
     "too_many_downloads": (503, "This process sends as many CSV files as it may. Try again."),
     "keys_unavailable": (503, "The keys of user tokens cannot be fetched at present. Try again."),

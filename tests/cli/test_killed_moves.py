@@ -10,9 +10,9 @@ from sqlalchemy import Engine
 from app.models.slot_fence import tables_by_slot
 from tests.demo.killed_moves import KilledMoves, filled
 
-THE_DELETION = 10 + len(tables_by_slot())
-"""Which of its commits that is: before it come those of the move's own row, of the map, of each table's fence, of the
-copy."""
+THE_DELETION = 11 + 2 * len(tables_by_slot())
+"""Which of its commits that is: before it come those of the move's own row, of the map, of each table's fence in both
+databases, of the copy."""
 
 
 @pytest.mark.parametrize("database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True)

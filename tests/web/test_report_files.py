@@ -79,7 +79,7 @@ def test_each_report_comes_over_http_and_says_which_bound_is_missing(
             rest = [name for name in names if name != missing]
             if rest not in bounds:
                 answer = backend.get(PATH, report=report, **{name: values[name] for name in rest})
-                assert (answer.status_code, answer.json["code"]) == (422, "report_bounds")
+                assert (answer.status_code, answer.json["code"]) == (409, "report_bounds")
                 assert answer.json["detail"].endswith(" must be given")
                 assert f"`{missing}`" in answer.json["detail"].partition(": ")[2]
     not_taken = {"since", "until", "at", *(() if kind.of_account else ("account",))}.difference(*bounds)

@@ -21078,6 +21078,7 @@ export interface operations {
              * @description - `days_not_worked_out`: The worker has not worked out these days yet: each a day after its end.
              *     - `empty_time_span`: `until` is not later than `since`.
              *     - `no_such_day`: There is no such day or time of day.
+             *     - `report_bounds`: The report takes other bounds: `detail` names the one that is missing or cannot be given.
              *     - `unknown_provider_account`: There is no such provider account.
              */
             409: {
@@ -21091,7 +21092,6 @@ export interface operations {
             };
             /**
              * @description - `invalid_request`: The request is not valid.
-             *     - `report_bounds`: The report takes other bounds: `detail` names the one that is missing or cannot be given.
              *     - `time_span_too_long`: More days than one request may ask for: ask for a part, or use the command line.
              */
             422: {
