@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import structlog
 from flask import abort, redirect, render_template, request, url_for
 
 from app.console.cells import ShownCell, ShownTable, shown_text, table_of
 from app.console.sign_in import blueprint, for_role, is_for
 from app.console.user_lists import USER_LISTS, WALLET_LISTS
-from app.console.waiting import everything_waiting
+from app.console.waiting import everything_waiting, log_left_out
 from app.console.wording import say
 from app.domain import representations
 from app.domain.ledger import ENVIRONMENTS, InvalidTransfer, wallet
@@ -29,7 +28,6 @@ from app.services.payments.orders import view_order
 from app.services.refunds.requests import list_refunds_of_order
 from app.web.context import core, number_in
 
-_log = structlog.get_logger(__name__)
 ROWS_OF_PAGE = 50
 """Rows of a list on a page of its own."""
 ROWS_OF_PART = 10
@@ -73,7 +71,7 @@ def search_page() -> Any:
     try:
         found = things_named(core(), text)
     except UNANSWERED as error:  # a user or an order whose database answers has a page all the same
-        _log.error("console_incomplete", page="search", error=type(error).__name__)
+        log_left_out(error)
         return render_template("console/search.html", text=text, table=None, is_whole=False), 503
     pages = {_page_of(thing) for thing in found} - {None}
     if len(pages) == 1:

@@ -15,6 +15,7 @@ from app.domain import representations
 from app.domain.remedies import remedy
 from app.domain.status import Outcome
 from app.services.base.context import UNANSWERED, Core
+from app.services.base.slot_maps import database_of_error
 from app.services.differences.difference_lists import DifferenceFilter, list_differences
 from app.services.events.endpoints import shown_endpoints
 from app.services.facts import inbox, parked
@@ -44,14 +45,14 @@ class WaitingTable:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class EverythingWaiting:
     """Every kind of which something waits. `is_whole` is false where one of several databases does not answer."""
 
     tables: list[WaitingTable]
     is_whole: bool
 
 
-def everything_waiting(core: Core, *, for_finance: bool) -> Waiting:
+def everything_waiting(core: Core, *, for_finance: bool) -> EverythingWaiting:
     """What waits; differences only for finance."""
     found, is_whole = list[WaitingTable](), True
     try:
@@ -59,10 +60,15 @@ def everything_waiting(core: Core, *, for_finance: bool) -> Waiting:
             found.extend(kinds(core))
     except UNANSWERED as error:
         is_whole = False
-        _log.error("console_incomplete", page="start", error=type(error).__name__)
+        log_left_out(error)
     if for_finance:
         found.extend(_of_finance(core))  # lies at home, where the session lies
-    return Waiting([each for each in found if each.table.rows], is_whole)
+    return EverythingWaiting([each for each in found if each.table.rows], is_whole)
+
+
+def log_left_out(error: Exception) -> None:
+    """A page is shown without what lies in a database that does not answer."""
+    _log.error("database_left_out", database=database_of_error(error), error=type(error).__name__)
 
 
 def _told(core: Core) -> Iterable[WaitingTable]:
