@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 
-from app.cli.days import BILL_ZONE, Days, DaysType, days_of_bills
+from app.cli.days import Days, DaysType, days_of_bills, zone_of_days
 from app.cli.house import house
 from app.cli.lists import list_options, write_list
 from app.domain.list_tables import BILL_LINE_COLUMNS
@@ -42,7 +43,9 @@ def list_kept(account: str | None) -> None:
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--account", help="Only of this provider account.")
 @click.option(
-    "--days", type=DaysType(), help="2026-01-01..2026-03-31: bills that were asked for in these days (Asia/Shanghai)."
+    "--days",
+    type=DaysType(),
+    help="2026-01-01..2026-03-31: bills asked for in these days of the account's bills, or of Asia/Shanghai for all.",
 )
 def export_bills(folder: Path, account: str | None, days: Days | None) -> None:
     """Write the bills into FOLDER, byte for byte, with a list of their hashes (`sha256sum -c SHA256SUMS`).
@@ -50,7 +53,7 @@ def export_bills(folder: Path, account: str | None, days: Days | None) -> None:
     A bill that the provider made anew is a file of its own. A file that is there already is not written again.
     """
     core = house().core
-    since, until = days or (None, None)
+    since, until = (days if account is None or days is None else days_of_bills(core, account, days)) or (None, None)
     folder.mkdir(parents=True, exist_ok=True)
     lines = []
     for bill in core.home.read(lambda tx: list_bills(tx, account, since, until)):
@@ -149,7 +152,8 @@ def list_lines(account: str, feed: str | None, days: Days | None, limit: int | N
     core = house().core
     wanted = readings.LineFilter(account, feed, *(days_of_bills(core, account, days) if days else (None, None)))
     table = (BILL_LINE_COLUMNS, attrgetter(*BILL_LINE_COLUMNS)) if as_csv else None
-    write_list(partial(readings.list_lines, core, wanted), limit, _line_of_bill, table)
+    in_words = partial(_line_of_bill, zone=zone_of_days(core, account))
+    write_list(partial(readings.list_lines, core, wanted), limit, in_words, table)
 
 
 def _reading_line(reading: AnyRow) -> str:
@@ -160,11 +164,11 @@ def _reading_line(reading: AnyRow) -> str:
     )
 
 
-def _line_of_bill(line: AnyRow) -> str:
+def _line_of_bill(line: AnyRow, zone: ZoneInfo) -> str:
     names = "".join(f"  {name}={value}" for name in ("ours", "theirs", "refund") if (value := getattr(line, name)))
     fee = f"  fee {Amount(line.fee_minor, line.currency).decimal()}" if line.fee_minor else ""
     money = Amount(line.amount_minor, line.currency).written()
-    at = line.at.astimezone(BILL_ZONE)
+    at = line.at.astimezone(zone)
     return f"{at:%Y-%m-%d %H:%M:%S%z}  {line.kind}  {money}{fee}{names}  {line.name}"
 
 

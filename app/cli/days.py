@@ -37,11 +37,14 @@ class DaysType(click.ParamType[Days]):
 
 def days_of_bills(core: Core, account: str, days: Days) -> Days:
     """These days where the account's bills begin theirs: the days that were given, if none of its bills was read."""
-    zone = core.whole.read(lambda tx: bill_sums.zones_of_bills(tx).get(account))
-    if zone is None:
-        return days
+    zone = zone_of_days(core, account)
     begin, end = (start_of_day(moment.astimezone(BILL_ZONE).date(), zone) for moment in days)
     return begin, end
+
+
+def zone_of_days(core: Core, account: str) -> ZoneInfo:
+    """In which zone the days of the account's bills are; BILL_ZONE, if none of its bills was read."""
+    return core.whole.read(lambda tx: bill_sums.zones_of_bills(tx).get(account, BILL_ZONE))
 
 
 def _start_of(day: date) -> datetime:

@@ -115,6 +115,8 @@ def test_days_are_those_of_the_accounts_own_bills(house: SettlingHouse) -> None:
     bills = BillWriter(house.world.core.home.sessions, zone=tokyo.key)
     bills.write("a day", BillSide.FUNDS, *span, [BillLine("1", LineKind.FEE, at, -4, "CNY")], at)
     assert run("bills", "lines", "sandbox", "--days", "2026-01-02").output == ""
-    assert "fee  -0.04 CNY" in run("bills", "lines", "sandbox", "--days", "2026-01-03").output
+    assert run("bills", "lines", "sandbox", "--days", "2026-01-03").output.startswith(
+        "2026-01-03 00:30:00+0900  fee  -0.04 CNY"
+    )
     of_tokyo = '"since": "2026-01-02T15:00:00+00:00", "until": "2026-01-03T15:00:00+00:00"'
     assert of_tokyo in run("differences", "run", "sandbox", "2026-01-03").output
