@@ -14,6 +14,7 @@ from app.config import BadSettings, Settings, UserJwt
 from app.domain.deciding import Late, Surplus
 from app.providers.errors import Misconfigured
 from app.services.base.moved_clock import MovedClock
+from tests.support.clean_environment import forget_our_variables
 
 SECRET = "a secret that is long enough for a test of it"
 
@@ -21,11 +22,8 @@ SECRET = "a secret that is long enough for a test of it"
 @pytest.fixture(autouse=True)
 def empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     """No file, no variables."""
-    import os
 
-    for name in list(os.environ):
-        if name.startswith("TILLBOOK_"):
-            monkeypatch.delenv(name)
+    forget_our_variables(monkeypatch)
     monkeypatch.chdir(tmp_path)
     return monkeypatch
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from app.config import BadSettings, Settings, load
 from app.domain.slot_map import map_of_one
+from tests.support.clean_environment import forget_our_variables
 
 FIRST: dict[str, str] = {"name": "first", "slots": "0-2047", "url": "sqlite:///first.sqlite3"}
 SECOND: dict[str, str] = {"name": "second", "slots": "2048-4095", "url": "sqlite:///second.sqlite3"}
@@ -19,11 +20,8 @@ SECRET = "the-password-that-nobody-may-see"
 @pytest.fixture(autouse=True)
 def empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     """No file, no variables."""
-    import os
 
-    for name in list(os.environ):
-        if name.startswith("TILLBOOK_"):
-            monkeypatch.delenv(name)
+    forget_our_variables(monkeypatch)
     monkeypatch.chdir(tmp_path)
     return monkeypatch
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from app.config import BadSettings
 from app.domain.endpoints import MOST_ENDPOINTS
 from app.domain.event_types import ALL_TYPES, EventType
 from app.domain.webhook_signatures import new_secret
+from tests.support.clean_environment import forget_our_variables
 
 SECRET = new_secret()
 GOOD = {"name": "game", "url": "https://game.example/e", "secrets": [SECRET], "types": ["order.paid"]}
@@ -21,9 +21,7 @@ GOOD = {"name": "game", "url": "https://game.example/e", "secrets": [SECRET], "t
 
 @pytest.fixture(autouse=True)
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    for name in list(os.environ):
-        if name.startswith("TILLBOOK_"):
-            monkeypatch.delenv(name)
+    forget_our_variables(monkeypatch)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TILLBOOK_ENV", "test")
     return tmp_path

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from app.cli.days import zone_of_days
 from app.cli.house import house
 from app.domain.accounting_time import NotATime, moment_given
 from app.domain.csv_text import csv_line
@@ -22,7 +23,7 @@ from app.models.base import AnyRow
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core
 from app.services.base.errors import DomainError
-from app.services.finance import bill_bookings, bill_sums, closings
+from app.services.finance import bill_bookings, closings
 from app.services.finance import journal as entries
 from app.services.finance.journal import EntryRequest
 from app.services.finance.store_payouts import propose_payouts
@@ -235,11 +236,6 @@ def _say_closing(row: AnyRow) -> None:
 # --- what bills book ---
 
 
-def _zone_of_bills(core: Core, account: str) -> ZoneInfo:
-    """The zone of the days of the account's bills; UTC as long as none was read."""
-    return core.whole.read(lambda tx: bill_sums.zones_of_bills(tx).get(account)) or bill_sums.UTC_ZONE
-
-
 @click.command("book-bills")
 @click.argument("account")
 @click.argument("first", metavar="YYYY-MM-DD")
@@ -250,7 +246,7 @@ def book_bills(account: str, first: str, last: str, zone: str | None) -> None:
     other way round. What is booked already stays."""
     core = house().core
     found = _account(core, account)
-    if zone is not None and ZoneInfo(zone) != (of_bills := _zone_of_bills(core, account)):
+    if zone is not None and ZoneInfo(zone) != (of_bills := zone_of_days(core, account)):
         raise click.ClickException(f"the days of the bills of {account} are those of {of_bills}")
     click.echo(f"{account}: {bill_bookings.book_days(core, found, _day(first), _day(last))} transfers")
 

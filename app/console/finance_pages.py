@@ -42,7 +42,7 @@ _SHOWN = (
 @for_role(FINANCE)
 def show_differences_page() -> Any:
     """Where books and bills disagree, the earliest first."""
-    given = {name: request.args[name] for name in ("account", "type", "state") if request.args.get(name)}
+    given = _given("account", "type", "state")
     try:
         query, cursor = DifferencesQuery.model_validate(given), request.args.get("cursor")
     except ValidationError:
@@ -51,8 +51,7 @@ def show_differences_page() -> Any:
     page = list_differences(core(), wanted, None if cursor is None else DIFFERENCE_LIST.place_of(cursor), ROWS_OF_PAGE)
     further = None
     if page.next is not None:
-        values: dict[str, Any] = {**given, "cursor": DIFFERENCE_LIST.cursor(page.next)}
-        further = url_for("console.show_differences_page", **values)
+        further = url_for("console.show_differences_page", **given, cursor=DIFFERENCE_LIST.cursor(page.next))
     table = table_of(
         "Differences between books and bills",
         _LISTED,
@@ -93,7 +92,7 @@ def show_report_page(name: str) -> Any:
     """The first rows of a report, once its time is given; with `format`, its file."""
     if name not in REPORTS:
         abort(404)
-    given = {field: request.args[field] for field in _QUERY_FIELDS if request.args.get(field)}
+    given = _given(*_QUERY_FIELDS)
     try:
         query = ReportQuery.model_validate({"report": name, **given})
     except ValidationError:
@@ -103,9 +102,7 @@ def show_report_page(name: str) -> Any:
     kind = REPORTS[name]
     is_asked = not given.keys().isdisjoint(_QUERY_FIELDS[:4]) or set[str]() in kind.times.bounds
     shown = _first_rows(query) if is_asked else None
-    files = {
-        form: url_for("console.show_report_page", name=name, **_values(given), format=form) for form in ReportFormat
-    }
+    files = {form: url_for("console.show_report_page", name=name, **given, format=form) for form in ReportFormat}
     accounts = [account.name for account in core().registry] if kind.of_account else []
     bounds = set[str]().union(*kind.times.bounds)
     return render_template(
@@ -123,8 +120,9 @@ def show_report_page(name: str) -> Any:
     )
 
 
-def _values(given: dict[str, str]) -> dict[str, Any]:
-    return {**given}
+def _given(*names: str) -> dict[str, Any]:
+    """What the address says under these names: an empty field of a form says nothing."""
+    return {name: request.args[name] for name in names if request.args.get(name)}
 
 
 def _first_rows(query: ReportQuery) -> ShownTable:

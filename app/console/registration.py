@@ -7,15 +7,13 @@ from flask import Flask, Request, Response, render_template
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from app.config import Settings
-from app.console import finance_pages, sign_in, support_pages
+from app.console import finance_pages, support_pages  # noqa: F401 - their views are those of the blueprint
 from app.console.cells import shown_text
 from app.console.sign_in import ConsoleRules, blueprint, csrf, is_for
 from app.console.wording import LANGUAGES, language, say
 from app.problem_documents import CONTENT_TYPE
 from app.services.accounts.operators import FINANCE, CodeSecrets
 
-PAGES = (sign_in, support_pages, finance_pages)
-"""The modules whose views are the console's."""
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -102,6 +102,11 @@ class Seals:
         if not (isinstance(made_at, datetime) and self.must_have(made_at)):
             keys.append(b"")
         return any(hmac.compare_digest(_seal(key, what, content), seal) for key in keys)
+
+
+def content_of_columns(row: Mapping[str, object], columns: Sequence[str]) -> list[object]:
+    """What is sealed of a row that is sealed by these columns alone."""
+    return [spelled(row[column]) for column in columns]
 
 
 def _sealed(table: str, row: Mapping[str, object]) -> list[object]:

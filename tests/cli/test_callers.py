@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from sqlalchemy import Engine, create_engine, text
 from app import create_app
 from app.cli import main
 from app.config import load
+from tests.support.clean_environment import forget_our_variables
 from tests.support.web_client import ApiClient
 
 OLD = "tbk_a-key-that-stands-in-the-settings"
@@ -36,9 +36,7 @@ READ = ("--scope", "read", "--in-database", "--actor", "mei")
 @pytest.fixture(autouse=True)
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A working directory with settings and a database."""
-    for name in list(os.environ):
-        if name.startswith("TILLBOOK_"):
-            monkeypatch.delenv(name)
+    forget_our_variables(monkeypatch)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tillbook.toml").write_text(SETTINGS)
     assert run("migrate").exit_code == 0

@@ -32,6 +32,7 @@ from app.providers.registry import ProviderAccount
 from app.providers.testing.doubles import tools
 from plugins.sandbox.provider import SandboxProvider
 from plugins.sandbox.settings import SandboxSettings
+from tests.support.clean_environment import forget_our_variables
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SECRET = "a secret that is long enough for a test of it"
@@ -51,9 +52,7 @@ TEST = 'env = "test"\ndatabase_url = "sqlite:///books.sqlite3"\n'
 
 @pytest.fixture(autouse=True)
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    for name in list(os.environ):
-        if name.startswith("TILLBOOK_"):
-            monkeypatch.delenv(name)
+    forget_our_variables(monkeypatch)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from app.models import schema
 from app.models.base import Json
 from app.providers.facts import Message, Ref
 from app.services.facts import inbox
+from tests.support.clean_environment import forget_our_variables
 from tests.support.facts import paid_fact, told
 from tests.support.world import CATALOGUE, World
 
@@ -46,9 +46,7 @@ UNKNOWN_PAYMENT = {
 @pytest.fixture
 def shop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A working directory with a configuration, and no database yet."""
-    for name in list(os.environ):
-        if name.startswith("TILLBOOK_"):
-            monkeypatch.delenv(name)
+    forget_our_variables(monkeypatch)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tillbook.toml").write_text(SETTINGS)
     (tmp_path / "products.toml").write_text(CATALOGUE)

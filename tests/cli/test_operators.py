@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pyotp
@@ -14,7 +13,8 @@ from app import create_app
 from app.cli import main
 from app.config import load
 from app.services.accounts.operators import Credentials
-from tests.console.browser import SECRET, Browser
+from tests.support.clean_environment import forget_our_variables
+from tests.support.console_browser import SECRET, Browser
 
 SETTINGS = f"""
 env = "test"
@@ -27,9 +27,7 @@ secret_key = "{SECRET}"
 @pytest.fixture(autouse=True)
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A working directory with settings and a database."""
-    for name in list(os.environ):
-        if name.startswith("TILLBOOK_"):
-            monkeypatch.delenv(name)
+    forget_our_variables(monkeypatch)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tillbook.toml").write_text(SETTINGS)
     assert run("migrate").exit_code == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 import threading
@@ -27,6 +26,7 @@ from app.services.base.slot_maps import SlotMapDiffers
 from app.services.facts import inbox
 from app.services.facts.apply import apply_fact
 from app.worker import Worker
+from tests.support.clean_environment import forget_our_variables
 from tests.support.world import CATALOGUE, START
 
 BASE = """
@@ -60,9 +60,7 @@ HALVES = databases(first="0-2047", second="2048-4095")
 @pytest.fixture(autouse=True)
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sqlite_template: Path) -> Path:
     """A working directory with two databases that have the schema, for that takes a second, and bear no map."""
-    for name in list(os.environ):
-        if name.startswith("TILLBOOK_"):
-            monkeypatch.delenv(name)
+    forget_our_variables(monkeypatch)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "products.toml").write_text(CATALOGUE)
     for name in ("first", "second", "third"):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from tests.console.browser import SECRET, Browser, make_operator
+from tests.support.console_browser import SECRET, Browser, make_operator
 from tests.support.web_client import build_client
 from tests.support.world import World
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.services.reports.catalogue import REPORTS, Times
 from app.web.lists import MOST_DOWNLOADS, download_permit
-from tests.console.browser import Browser
+from tests.support.console_browser import Browser
 from tests.support.settling_house import alien_line, settling_house
 from tests.support.world import World
 

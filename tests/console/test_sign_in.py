@@ -20,7 +20,7 @@ from app.services.accounts.operators import (
     renew_operator,
     sign_in,
 )
-from tests.console.browser import CHEAP, KEYS, SECRET, Browser, code_of, make_operator
+from tests.support.console_browser import CHEAP, KEYS, SECRET, Browser, code_of, make_operator
 from tests.support.web_client import build_client
 from tests.support.world import World
 

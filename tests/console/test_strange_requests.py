@@ -8,8 +8,8 @@ from urllib.parse import quote
 from sqlalchemy import Engine, create_engine, text
 
 from app.domain.numbers import slot_of_user
-from tests.console.browser import SECRET, Browser, make_operator
 from tests.support import databases
+from tests.support.console_browser import SECRET, Browser, make_operator
 from tests.support.two_databases import HALF, two_databases
 from tests.support.web_client import build_client
 from tests.support.world import World

@@ -6,8 +6,8 @@ import pytest
 
 from app.domain.money import Money
 from app.providers.facts import Fact, Kind, Ref
-from tests.console.browser import Browser, make_operator
 from tests.support.agreement_house import agreement_house
+from tests.support.console_browser import Browser, make_operator
 from tests.support.facts import told
 from tests.support.world import World
 

@@ -14,7 +14,7 @@ from app.domain.remedies import REMEDIES
 from app.services.lookup.entries import PARTS, SENTENCES
 from app.services.reports.catalogue import REPORTS
 from app.web.errors import ERRORS
-from tests.console.browser import Browser
+from tests.support.console_browser import Browser
 from tests.support.world import World
 
 CONSOLE = Path(cells.__file__).parent

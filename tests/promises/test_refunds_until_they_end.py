@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from app.services.refunds.overdue import NotEnded
 from app.worker import Worker
 from tests.support.altered_provider import altered
 from tests.support.buyer import ROADS, Buyer, target
+from tests.support.clean_environment import forget_our_variables
 from tests.support.lanes import ABOUT_REFUNDS, SomeLanes
 from tests.support.world import World, build_world
 
@@ -317,9 +317,7 @@ def test_where_the_provider_cannot_tell_the_payment_waits_for_the_next_bill_and_
 @pytest.fixture
 def operator(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Runs `tillbook refunds …` over the test's database, by the real clock: months later."""
-    for name in list(os.environ):
-        if name.startswith("TILLBOOK_"):
-            monkeypatch.delenv(name)
+    forget_our_variables(monkeypatch)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tillbook.toml").write_text(f'env = "test"\ndatabase_url = "{database_url}"\n')
     return lambda *words: CliRunner().invoke(main, ["refunds", *words])

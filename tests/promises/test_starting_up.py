@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
+from tests.support.clean_environment import forget_our_variables
 
 SECRET = "the-secret-that-nobody-may-see-anywhere"
 BASE = 'env = "test"\n'
@@ -36,9 +37,7 @@ BAD = {
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A working directory, and no settings in the environment."""
-    for name in list(os.environ):
-        if name.startswith("TILLBOOK_"):
-            monkeypatch.delenv(name)
+    forget_our_variables(monkeypatch)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 
 from app.domain.caps import NO_CAP, Cap, Caps
-from app.domain.seals import Seals, spelled
+from app.domain.seals import Seals, content_of_columns
 from app.models.base import AnyRow
 from app.models.callers import CallerCap, CallerKey, CallerRow, KeyUse
 from app.services.base.context import Tx
@@ -100,14 +100,14 @@ def _row(tx: Tx, wanted: NewKey, sha256: str) -> dict[str, Any]:
         "made_by": wanted.made_by,
         "created_at": tx.now,
     }
-    row["seal"] = tx.core.rules.ledger.seals.of("caller_keys", _sealed_content(row))
+    row["seal"] = tx.core.rules.ledger.seals.of("caller_keys", content_of_columns(row, SEALED_COLUMNS))
     return row
 
 
 def is_genuine(seals: Seals, row: AnyRow) -> bool:
     """Whether the row is as this installation wrote it. A key made before there was an `audit.key` is not: a row that
     anybody could have sealed must open no door."""
-    return seals.fits("caller_keys", _sealed_content(row._asdict()), bytes(row.seal))
+    return seals.fits("caller_keys", content_of_columns(row._asdict(), SEALED_COLUMNS), bytes(row.seal))
 
 
 def list_keys(tx: Tx) -> Sequence[AnyRow]:
@@ -141,7 +141,3 @@ def caps_by_caller(tx: Tx) -> dict[str, Caps]:
     for row in tx.execute(select(*_caps).order_by(_caps.caller, _caps.verb, _caps.unit)):
         found.setdefault(row.caller, {})[row.verb, row.unit] = Cap(row.per_call, row.per_day)
     return dict(found)
-
-
-def _sealed_content(row: Mapping[str, Any]) -> list[object]:
-    return [spelled(row[column]) for column in SEALED_COLUMNS]

@@ -14,7 +14,7 @@ import re
 import secrets
 import threading
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import select, update
 
-from app.domain.seals import Seals, spelled
+from app.domain.seals import Seals, content_of_columns
 from app.models.base import AnyRow
 from app.models.operators import OperatorRow
 from app.services.accounts.api_keys import NotChanged
@@ -168,7 +168,7 @@ def list_operators(tx: Tx) -> Sequence[AnyRow]:
 
 def is_sealed(seals: Seals, row: AnyRow) -> bool:
     """Whether the row is as this installation wrote it."""
-    return seals.fits("operators", _sealed_content(row._asdict()), bytes(row.seal))
+    return seals.fits("operators", content_of_columns(row._asdict(), SEALED_OF_OPERATOR), bytes(row.seal))
 
 
 def _new_row(
@@ -183,13 +183,9 @@ def _new_row(
         "made_by": made_by,
         "made_at": tx.now,
     }
-    row["seal"] = tx.core.rules.ledger.seals.of("operators", _sealed_content(row))
+    row["seal"] = tx.core.rules.ledger.seals.of("operators", content_of_columns(row, SEALED_OF_OPERATOR))
     address = pyotp.TOTP(code_secret).provisioning_uri(name=name, issuer_name="Tillbook")
     return Credentials(password, address), row
-
-
-def _sealed_content(row: Mapping[str, Any]) -> list[object]:
-    return [spelled(row[column]) for column in SEALED_OF_OPERATOR]
 
 
 def _look_up(tx: Tx, name: str) -> AnyRow | None:
