@@ -25,6 +25,7 @@ from app.providers.errors import ProviderError
 from app.services.accounts.api_keys import is_genuine, list_keys
 from app.services.base.replica import Replica, ReportsUnavailable
 from app.services.events import endpoints
+from app.services.finance.bill_sums import zones_of_bills
 from app.services.moves.slot_moves import unfinished_move
 from app.web.access import KeySet, KeysUnavailable
 
@@ -51,7 +52,12 @@ def check() -> None:
     database = list(_database(checked))  # first: without it nothing else is worth a line
     click.echo(f"ok       settings: env {settings.env}, {serving.bind}, {serving.web_workers} web processes")
     failed = 0
-    kinds: tuple[Callable[[_Checked], Iterator[VerdictLine]], ...] = (_credentials, _provider_accounts, _endpoints)
+    kinds: tuple[Callable[[_Checked], Iterator[VerdictLine]], ...] = (
+        _credentials,
+        _provider_accounts,
+        _zone,
+        _endpoints,
+    )
     for line in (*database, *(line for kind in kinds for line in kind(checked))):
         click.echo(f"{line.verdict.value:<8} {line.text}")
         failed += line.verdict is Verdict.FAIL
@@ -62,7 +68,7 @@ def check() -> None:
 def _database(checked: _Checked) -> Iterator[VerdictLine]:
     for name, engine in checked.parts.engines.items():
         yield from _one_database(f"database {name}" if checked.settings.databases else "database", engine, checked)
-    if checked.settings.databases and schema.current(checked.parts.engine) == schema.newest():
+    if checked.settings.databases and _is_migrated(checked):
         yield from _move(checked)
     yield from _replica(checked.parts.core.replica)
     home = checked.parts.engine
@@ -199,10 +205,24 @@ def _provider_accounts(checked: _Checked) -> Iterator[VerdictLine]:
         )
 
 
+def _zone(checked: _Checked) -> Iterator[VerdictLine]:
+    """Months of UTC are hardly meant by a company whose providers count in days of another zone."""
+    if "zone" in checked.settings.ledger.model_fields_set or not _is_migrated(checked):
+        return
+    zones = checked.parts.core.home.read(zones_of_bills)
+    others = [f"{account} ({zone})" for account, zone in zones.items() if zone.key != checked.settings.ledger.zone]
+    if others:
+        text = "[ledger] zone: not set, so days and months are those of UTC; those of the bills are not:"
+        yield VerdictLine(Verdict.WARNING, f"{text} {', '.join(others)}. Set it before a month is closed")
+
+
+def _is_migrated(checked: _Checked) -> bool:
+    return schema.current(checked.parts.engine) == schema.newest()
+
+
 def _endpoints(checked: _Checked) -> Iterator[VerdictLine]:
     """Those that have rows; those that the settings name get theirs from the worker."""
-    engine = checked.parts.engine
-    if schema.current(engine) != schema.newest():
+    if not _is_migrated(checked):
         return
     try:
         found = checked.parts.core.whole.read(endpoints.shown_endpoints)

@@ -19,6 +19,10 @@ class PayoutPart:
     adjusted_minor: int
     """Taxes and corrections that the store added to what was earned."""
 
+    bank_minor: int
+    """What came to the bank after the change, in minor units of its currency: with `paid_minor` it is the rate that the
+    store used."""
+
     @property
     def settled_minor(self) -> int:
         """What the store does not owe any more."""

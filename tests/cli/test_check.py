@@ -21,17 +21,21 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
+from sqlalchemy import create_engine
+from sqlalchemy.orm import sessionmaker
 
 from app.cli import main
 from app.cli.provider_accounts import account_lines, certificate_lines
 from app.cli.settings import check as _check_command
 from app.cli.verdict import Verdict
 from app.config import Settings
+from app.domain.bill_lines import BillLine, BillSide, LineKind
 from app.providers.errors import Misconfigured
 from app.providers.registry import ProviderAccount
 from app.providers.testing.doubles import tools
 from plugins.sandbox.provider import SandboxProvider
 from plugins.sandbox.settings import SandboxSettings
+from tests.support.bill_writer import BillWriter
 from tests.support.clean_environment import forget_our_variables
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -307,3 +311,17 @@ def test_an_audit_of_a_replica_that_is_not_there_is_no_audit_of_the_database(fol
     assert checked(folder, TEST + USERS + KEY + ACCOUNT).exit_code == 0
     done = run("audit", "--replica")
     assert (done.exit_code, "reports_database_url" in done.output) == (2, True)
+
+
+def test_months_of_utc_beside_bills_of_another_zone_are_a_warning_until_the_zone_is_set(folder: Path) -> None:
+    said = "[ledger] zone: not set, so days and months are those of UTC; those of the bills are not: box (Asia/Tokyo)"
+    assert said not in checked(folder, TEST + USERS + KEY + ACCOUNT).output
+    engine = create_engine(f"sqlite:///{folder / 'books.sqlite3'}")
+    day = datetime(2026, 1, 1, 15, tzinfo=UTC)
+    bills = BillWriter(sessionmaker(engine), account="box", zone="Asia/Tokyo")
+    lines = [BillLine("1", LineKind.FEE, day, -4, "CNY")]
+    bills.write("a day", BillSide.FUNDS, day, day + timedelta(days=1), lines, day)
+    engine.dispose()
+    done = checked(folder, TEST + USERS + KEY + ACCOUNT)
+    assert (done.exit_code, f"warning  {said}" in done.output) == (0, True)
+    assert said not in checked(folder, TEST + '[ledger]\nzone = "UTC"\n' + USERS + KEY + ACCOUNT).output

@@ -9,6 +9,7 @@ from datetime import datetime
 from app.domain.chart import PER_ACCOUNT
 from app.domain.journal import JournalEntry, JournalLine
 from app.domain.payouts import StorePayout
+from app.domain.report_tables import Amount
 from app.models.base import AnyRow
 from app.providers.errors import UnreadableBill
 from app.providers.registry import ProviderAccount
@@ -67,5 +68,8 @@ def _entries(
         ]
         if lines:
             document, reason = f"payout of {payout.period}", f"by the payments table of {account.name}"
+            if part.currency != payout.bank_currency:
+                paid, came = Amount(part.paid_minor, part.currency), Amount(part.bank_minor, payout.bank_currency)
+                reason += f": {paid.written()} came to the bank as {came.written()}"
             environment = environment_of(account.live)
             yield JournalEntry(document, reason, part.currency, lines, paid_at, environment)

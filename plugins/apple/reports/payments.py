@@ -74,7 +74,6 @@ def _payout(period: str, block: _Block, paid: str) -> StorePayout:
     if missing:
         raise UnreadableBill(f"a table without the column {missing[0]!r}")
     sums: dict[str, list[int]] = {}
-    proceeds = 0
     told = _PAID_SUM.fullmatch(paid)
     if told is None:
         raise UnreadableBill(f"no sum with its currency: {paid!r}")
@@ -89,13 +88,13 @@ def _payout(period: str, block: _Block, paid: str) -> StorePayout:
             raise UnreadableBill(f"{row[0]}: the total owed is not what its columns come to")
         if cells.get("bank account currency") != bank:
             raise UnreadableBill(f"{row[0]}: paid in another currency than {bank}")
-        proceeds += _minor(cells, "proceeds", bank)
-        total = sums.setdefault(currency, [0, 0, 0])
+        total = sums.setdefault(currency, [0, 0, 0, 0])
         total[0] += _minor(cells, "total owed", currency)
         total[1] -= _minor(cells, "withholding tax", currency)
         total[2] += _minor(cells, "input tax", currency) + _minor(cells, "adjustments", currency)
+        total[3] += _minor(cells, "proceeds", bank)
     paid_minor = minor_of(_decimal(told[1], "the sum that was paid"), bank)
-    if proceeds != paid_minor:
+    if sum(in_bank for *_, in_bank in sums.values()) != paid_minor:
         raise UnreadableBill(f"the proceeds do not come to the sum that was paid, {paid}")
     parts = tuple(PayoutPart(currency, *total) for currency, total in sorted(sums.items()))
     return StorePayout(period, parts, paid_minor, bank)

@@ -30,11 +30,20 @@ def read(table: str) -> list[tuple[str, int, int, int]]:
 def test_each_currency_is_what_came_to_the_bank_what_was_withheld_and_what_was_corrected() -> None:
     wanted = [("CNY", 680_00, 20_00, 0), ("JPY", 239, 61, 0), ("USD", 1050_70, 0, -10)]
     assert read(TABLE) == wanted
-    assert PayoutPart("USD", 1050_70, 0, -10).settled_minor == 1050_80, "what was earned, in all regions of a currency"
+    assert PayoutPart("USD", 1050_70, 0, -10, 7459_97).settled_minor == 1050_80, (
+        "what was earned, in all regions of a currency"
+    )
     assert read("\ufeff" + TABLE.replace("\n", "\r\n")) == wanted
     assert read(TABLE + CARRIED.format(head=HEAD)) == wanted, "what is below the threshold is carried over"
     for name in ("Territory", "Region"):
         assert read(TABLE.replace("Country or Region", name)) == wanted
+
+
+def test_each_currency_says_what_became_of_it_in_the_banks_so_that_the_rate_is_known() -> None:
+    [payout] = read_payments(TABLE.encode())
+    in_bank = {part.currency: part.bank_minor for part in payout.parts}
+    assert in_bank == {"CNY": 680_00, "JPY": 11_47, "USD": 7459_97}
+    assert sum(in_bank.values()) == payout.bank_minor
 
 
 def test_columns_are_found_by_name_and_may_be_missing() -> None:

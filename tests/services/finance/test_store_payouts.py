@@ -120,3 +120,18 @@ def test_the_command_says_why_a_statement_is_not_booked(
     assert (said.exit_code, "its bills tell of payouts" in said.output) == (1, True), said.output
     assert "no provider account" in CliRunner().invoke(main, [*words, "--account", "apple"]).output
     assert CliRunner().invoke(main, [*words, "--account", "sandbox", "--others", "CNY"]).exit_code == 2
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_entry_in_another_currency_than_the_banks_says_what_it_was_changed_into(
+    engine: Engine, sessions: Sessions, database_url: str
+) -> None:
+    desk = Desk(Store(build_world(engine, sessions)))
+    core, account = desk.store.core, desk.store.account
+    content = TABLE.replace("China (CNY)", "Americas (USD)").replace("730.00,730.00,CNY", "730.00,5183.00,CNY")
+    content = content.replace('"730.00" CNY', '"5183.00" CNY')
+    [entry] = propose_payouts(
+        core, account, content.encode(), paid_at=core.clock.now(), others={}, actor="operator:mei"
+    )
+    assert entry.currency == "USD"
+    assert entry.reason.endswith(": 730.00 USD came to the bank as 5183.00 CNY")
