@@ -6,16 +6,20 @@ statement's order and up to its limit, its sums, counts, least and greatest valu
 for which that cannot be done is refused, and so is a change of anything that does not lie at home.
 
 Each database is read as of one moment, but not all of them as of the same one.
+
+Who would rather have a part than nothing leaves out what cannot be read (`LeftOut`): databases that do not answer, and
+slots that are on their way from one to another. Nothing of these is found then, and the reader has to say so.
 """
 
 from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, count, islice
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -48,7 +52,8 @@ from sqlalchemy.sql.visitors import iterate
 from app.models.base import OneOrder
 from app.models.distribution import TableClass
 from app.models.engine import READ_ONLY
-from app.models.slot_watch import given_slots, reading_of
+from app.models.slot_watch import StatementReading, given_slots, reading_of
+from app.services.base.errors import SlotsFrozen
 
 Combine = Callable[[Any, Any], Any]
 _OVER: Mapping[str, Combine] = {
@@ -60,6 +65,7 @@ _OVER: Mapping[str, Combine] = {
 """How a value over several databases is made of the values in two of them; a database may have none."""
 _OF_ONE_DATABASE = frozenset({"slot", "cslot"})
 """Columns whose value says in which database a row lies."""
+_BY_SLOT = frozenset({TableClass.SLOT, TableClass.OWN_HASH})
 _CHANGES = re.compile(r"\b(?:INSERT|UPDATE|DELETE)\b", re.I)
 
 
@@ -67,12 +73,27 @@ class CannotBeSummed(RuntimeError):
     """This statement gives no answer over several databases, or changes what does not lie at home."""
 
 
-class WholeEngine:
-    """Opens transactions over all databases; used as an engine is (`base.transaction`). Only home can be changed."""
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What is not read: databases, by their numbers, and slots of the others."""
 
-    def __init__(self, engines: Sequence[Engine], number_of_slot: Callable[[int], int]) -> None:
+    databases: frozenset[int] = frozenset()
+    slots: frozenset[int] = frozenset()
+
+
+EVERYTHING_IS_READ = LeftOut()
+
+
+class WholeEngine:
+    """Opens transactions over all databases; used as an engine is (`base.transaction`). Only home can be changed, and
+    home is never left out."""
+
+    def __init__(
+        self, engines: Sequence[Engine], number_of_slot: Callable[[int], int], left_out: LeftOut = EVERYTHING_IS_READ
+    ) -> None:
         self.engines = tuple(engines)
         self.number_of_slot = number_of_slot
+        self.left_out = left_out
 
     @property
     def dialect(self) -> Dialect:
@@ -90,19 +111,26 @@ class WholeEngine:
     @contextmanager
     def connect(self) -> Iterator[WholeConnection]:
         with ExitStack() as stack:
-            parts = [stack.enter_context(engine.connect()) for engine in self.engines]
-            yield self.connection_to(parts)
+            read = [engine for number, engine in enumerate(self.engines) if number not in self.left_out.databases]
+            yield self.connection_to([stack.enter_context(engine.connect()) for engine in read])
 
     def connection_to(self, parts: Sequence[Connection]) -> WholeConnection:
-        return WholeConnection(parts, self.number_of_slot)
+        return WholeConnection(parts, self.number_of_slot, self.left_out)
 
 
 class WholeConnection:
-    """A connection to each database, used as one is."""
+    """A connection to each database that is read, used as one is."""
 
-    def __init__(self, parts: Sequence[Connection], number_of_slot: Callable[[int], int]) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Connection],
+        number_of_slot: Callable[[int], int],
+        left_out: LeftOut = EVERYTHING_IS_READ,
+    ) -> None:
         self.parts = tuple(parts)
         self._number_of_slot = number_of_slot
+        self._left_out = left_out
+        self._by_number = dict(zip((each for each in count() if each not in left_out.databases), parts, strict=False))
 
     @property
     def dialect(self) -> Dialect:
@@ -117,16 +145,17 @@ class WholeConnection:
         return self.parts[0].get_transaction()
 
     def execution_options(self, **options: Any) -> WholeConnection:
-        return type(self)([part.execution_options(**options) for part in self.parts], self._number_of_slot)
+        parts = [part.execution_options(**options) for part in self.parts]
+        return type(self)(parts, self._number_of_slot, self._left_out)
 
     def begin(self) -> None:
         for part in self.parts:
             part.begin()
 
     def execute(self, statement: Executable, values: Any = None, *, execution_options: Any = None) -> Result[Any]:
-        parts = self._parts_for(statement, values)
+        parts, hides = self._parts_for(statement, values)
         options = execution_options or {}
-        if len(parts) == 1:
+        if len(parts) == 1 and not hides:
             return parts[0].execute(statement, values, execution_options=options)
         if isinstance(statement, TextClause):  # a setting of the transaction
             return [part.execute(statement, values) for part in parts][-1]
@@ -137,6 +166,7 @@ class WholeConnection:
             [partial(part.execute, statement, values, execution_options=options) for part in parts],
             {**statement.compile(dialect=self.dialect).params, **(values or {})},
             self.dialect.name,
+            self._left_out.slots if hides else frozenset(),
         )
 
     def scalars(self, statement: Executable, values: Any = None) -> ScalarResult[Any]:
@@ -148,35 +178,45 @@ class WholeConnection:
     def part_of(self, sql: str, values: Mapping[str, Any]) -> Connection:
         """The one database in which this text runs. Raises CannotBeSummed where there are several."""
         parts = self._where(sql, [values])
+        if not parts:
+            raise SlotsFrozen("the rows of this slot cannot be read now")
         if len(parts) > 1:
             raise CannotBeSummed(f"in several databases: {sql[:300]}")
         if parts[0] is not self.parts[0] and _CHANGES.search(sql):
             raise CannotBeSummed(f"a change, or a lock, away from home: {sql[:300]}")
         return parts[0]
 
-    def _parts_for(self, statement: Executable, values: Any) -> Sequence[Connection]:
+    def _parts_for(self, statement: Executable, values: Any) -> tuple[Sequence[Connection], bool]:
+        """Where the statement runs, and whether it may find rows of slots that are left out."""
         if isinstance(statement, TextClause) and not reading_of(statement.text).classes:
-            return self.parts
+            return self.parts, False
         compiled: Any = cast(ClauseElement, statement).compile(dialect=self.dialect)
         given = values if isinstance(values, list | tuple) else [values or {}]
-        parts = self._where(compiled.string, [{**compiled.params, **one} for one in given])
+        rows = [{**compiled.params, **one} for one in given]
+        parts = self._where(compiled.string, rows)
         changes = not isinstance(statement, Select | CompoundSelect)
         if changes and [part for part in parts if part is not self.parts[0]]:
             raise CannotBeSummed(f"a change away from home: {compiled.string[:300]}")
-        return parts
+        return parts, bool(self._left_out.slots) and self._may_find_left_out(reading_of(compiled.string), rows)
+
+    def _may_find_left_out(self, reading: StatementReading, rows: Sequence[Mapping[str, Any]]) -> bool:
+        if not reading.classes & _BY_SLOT:
+            return False
+        return reading.is_sweep or bool(self._left_out.slots.intersection(given_slots(reading, rows)))
 
     def _where(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> Sequence[Connection]:
         reading = reading_of(sql)
         if TableClass.HOME in reading.classes and len(reading.classes) > 1:
             raise CannotBeSummed(f"tables at home and tables by slot in one statement: {sql[:300]}")
-        if not reading.classes & {TableClass.SLOT, TableClass.OWN_HASH, TableClass.OWN}:
+        if not reading.classes & {*_BY_SLOT, TableClass.OWN}:
             return self.parts[:1]
         if reading.is_sweep:
             return self.parts
         slots = given_slots(reading, rows)
         if not slots:
             raise CannotBeSummed(f"neither a slot nor a sweep: {sql[:300]}")
-        return [self.parts[number] for number in sorted({self._number_of_slot(slot) for slot in slots})]
+        numbers = {self._number_of_slot(slot) for slot in slots if slot not in self._left_out.slots}
+        return [self._by_number[number] for number in sorted(numbers & self._by_number.keys())]
 
 
 # --- putting together ---
@@ -187,14 +227,17 @@ def merged(
     reads: Sequence[Callable[[], Result[Any]]],
     values: Mapping[str, Any],
     dialect: str,
+    hidden: Collection[int] = (),
 ) -> Result[Any]:
-    """The answers of several databases to one statement as one answer. Raises CannotBeSummed."""
+    """The answers of several databases to one statement as one answer, or of none. Rows of `hidden` slots are not in
+    it. Raises CannotBeSummed; SlotsFrozen for rows that do not say in which slot they are."""
     columns = list(statement.exported_columns)
     if getattr(statement, "_having_criteria", None):  # SQLAlchemy shows its parts nowhere else
         raise CannotBeSummed(f"a condition on sums: {statement}")
     combines = [_combine(column) for column in _selected(statement)]
-    results = [read() for read in reads]
-    names = list(results[0].keys())
+    answers = [read() for read in reads]
+    names = list(answers[0].keys()) if answers else [str(column.name) for column in columns]
+    results = [_shown(answer, names, hidden) for answer in answers]
     rows: Iterable[Sequence[Any]]
     if any(combines) or bool(getattr(statement, "_group_by_clauses", None)):
         rows = _grouped(results, combines)
@@ -205,6 +248,15 @@ def merged(
         rows = _each_once(rows) if _is_distinct(statement) else rows
     limit = _limit(statement, values)
     return IteratorResult(SimpleResultMetaData(names), iter(map(tuple, rows if limit is None else islice(rows, limit))))
+
+
+def _shown(rows: Result[Any], names: Sequence[str], hidden: Collection[int]) -> Iterable[Sequence[Any]]:
+    if not hidden:
+        return rows
+    at = next((place for place, name in enumerate(names) if name in _OF_ONE_DATABASE), None)
+    if at is None:
+        raise SlotsFrozen("slots are being moved to another database: try again in some seconds")
+    return (row for row in rows if row[at] not in hidden)
 
 
 def _selected(statement: Select[Any] | CompoundSelect[Any]) -> list[Any]:
@@ -242,7 +294,7 @@ def _has_aggregate(element: ClauseElement) -> bool:
     return any(_has_aggregate(child) for child in element.get_children())
 
 
-def _grouped(results: Sequence[Result[Any]], combines: Sequence[Combine | None]) -> list[tuple[Any, ...]]:
+def _grouped(results: Sequence[Iterable[Sequence[Any]]], combines: Sequence[Combine | None]) -> list[tuple[Any, ...]]:
     groups: dict[tuple[Any, ...], tuple[Any, ...]] = {}
     for row in chain.from_iterable(results):
         key = tuple(value for value, combine in zip(row, combines, strict=True) if combine is None)
@@ -284,7 +336,9 @@ def _is_ordered(statement: Any) -> bool:
     return bool(statement._order_by_clauses)
 
 
-def _in_order(statement: Any, columns: list[Any], results: Sequence[Result[Any]], dialect: str) -> Iterable[Any]:
+def _in_order(
+    statement: Any, columns: list[Any], results: Sequence[Iterable[Sequence[Any]]], dialect: str
+) -> Iterable[Any]:
     if not _is_ordered(statement):
         return chain.from_iterable(results)
     return heapq.merge(*results, key=_order(statement, columns, dialect))
