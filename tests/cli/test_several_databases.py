@@ -141,7 +141,7 @@ def test_a_database_that_is_down_fails_the_check_by_its_name_and_home_stops_it()
     assert "ok       database first" in done.output
     Path("first.sqlite3").unlink()
     Path("first.sqlite3").mkdir()
-    assert "the database cannot be used" in run("check").output
+    assert "the database 'first' cannot be used" in run("check").output
 
 
 @pytest.mark.parametrize(
