@@ -163,7 +163,7 @@ class Core:
 
     def at(self, slot: int) -> Place:
         """The database that holds the rows of this slot. Raises SlotsFrozen while it is moved to another one."""
-        return Place(self, self.databases.of_slot(slot), self.databases.number_of(slot))
+        return Place(self, self.databases.of_slot(slot))
 
     def of_number(self, number: int) -> Place:
         """The database that holds what has this number of ours."""

@@ -244,19 +244,20 @@ def list_deliveries(
     """Those of an endpoint, the newest events first, at most `limit`. Raises NotFound.
 
     A delivery whose slot is moved has another place in each database, so none of that slot is listed until it is
-    there. With a user only the database of that user is asked, as for whatever is one user's.
+    there. With a user only the database of that user is asked. Raises SlotsFrozen while that one is moved.
     """
     endpoint = core.home.read(lambda tx: find_endpoint(tx, name))
     wanted = select(DELIVERIES).prefix_with(sweep("deliveries")).where(_d.endpoint_id == endpoint.id)
     if status is not None:
         wanted = wanted.where(_d.status == status)
     if user_id is not None:
+        core.of_user(user_id)  # which is refused while the user is moved
         wanted = wanted.where(_d.slot == slot_of_user(user_id), _d.user_id == user_id)
     elif frozen := core.databases.frozen:
         wanted = wanted.where(_d.slot.not_in(sorted(frozen)))
     most = min(limit, MOST_LISTED) + 1
     places = core.everywhere()
-    asked = places if user_id is None else [core.of_user(user_id)]
+    asked = places if user_id is None else [place for place in places if place.holds(slot_of_user(user_id))]
 
     def newest(place: Place) -> Sequence[AnyRow]:
         # Positions are given in each database: a place in the list is a position and the number of its database.

@@ -16,9 +16,10 @@ from app.domain.numbers import SLOTS
 from app.models.orders import User
 from app.models.recognition import PROGRESS
 from app.models.slot_guard import sweep
+from app.services.base.merged_answers import CannotBeSummed
 from app.services.base.statements import Statement, Transaction
 from app.services.base.transaction import Sessions, read, transact
-from app.services.base.whole import CannotBeSummed, WholeEngine
+from app.services.base.whole import WholeEngine
 from tests.support.databases import sessions_for
 from tests.support.two_databases import HALF
 from tests.support.world import START
