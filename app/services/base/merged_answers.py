@@ -1,7 +1,7 @@
 """The answers of several databases to one statement, put together as one database would have given them.
 
-Rows are merged in the order of the statement and cut at its limit; sums, counts, least and greatest values are taken over
-all databases. The statement itself says how. One for which that cannot be done is refused.
+Rows are merged in the order of the statement and cut at its limit; sums, counts, least and greatest values are taken
+over all databases. The statement itself says how. One for which that cannot be done is refused.
 """
 
 from __future__ import annotations
