@@ -87,12 +87,10 @@ def test_an_endpoint_of_the_settings_waits_for_a_database_that_is_down_and_the_o
     nobody knows."""
     home, second = databases.sessions_for(engine), databases.sessions_for(second_engine)
     lost = databases.sessions_for(create_engine("sqlite:////nowhere/books.sqlite3"))
-    url, (one, new) = "http://127.0.0.1:1/", (new_secret(), new_secret())
+    url, secret = "http://127.0.0.1:1/", new_secret()
 
     def core_with(third: Sessions, *names: str) -> Core:
-        declared = {
-            name: DeclaredEndpoint(name, url, frozenset(), (secret,)) for name, secret in zip(names, (one, new))
-        }
+        declared = {name: DeclaredEndpoint(name, url, frozenset(), (secret,)) for name in names}
         rules = replace(here.core.rules, push=PushRules(declared, allow_private=True))
         thirds = SharedSlots([home, second, third], [slot % 3 for slot in range(SLOTS)])
         return replace(here.core, databases=thirds, rules=rules)
@@ -106,8 +104,8 @@ def test_an_endpoint_of_the_settings_waits_for_a_database_that_is_down_and_the_o
     assert not endpoints.follow_settings(core_with(lost, "game", "new"))
     assert Dispatcher(core_with(lost, "game", "new")).run_once() == 0, "no error: those who are there are told"
     assert there() == (["game"], 1)
+    ahead = endpoints.NewEndpoint("ahead", url, (), endpoints.BY_API, "a test", after=feed.cursor_at(7, 0, 0))
     with pytest.raises(NotACursor):
-        ahead = endpoints.NewEndpoint("ahead", url, (), endpoints.BY_API, "a test", after=feed.cursor_at(7, 0, 0))
         core_with(second).house.transact(lambda tx: endpoints.add_endpoint(tx, ahead))
     assert there() == (["game"], 1)
     assert endpoints.follow_settings(core_with(second, "game", "new"))
