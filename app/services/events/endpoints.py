@@ -81,7 +81,7 @@ class NewEndpoint:
 
 def add_endpoint(tx: Tx, wanted: NewEndpoint) -> int:
     """The number of the new endpoint, which has one new secret. Raises AddressRefused, EndpointExists,
-    TooManyEndpoints, NotACursor; what a database raises that does not answer, for the endpoint begins in the feed of each."""
+    TooManyEndpoints, NotACursor; what a database raises that does not answer, for it begins in the feed of each."""
     names = [row.name for row in tx.execute(_THERE.with_for_update())]
     if wanted.name in names:
         raise EndpointExists(endpoint=wanted.name)
