@@ -359,8 +359,9 @@ def test_every_command_is_compared_or_it_is_said_why_not() -> None:
 
 def test_each_command_says_over_two_databases_what_it_says_over_one(kept: Kept) -> None:
     """In one test, for the service takes seconds to fill: what reads first, then what changes."""
-    other = [command for command in (*OF_HOME, *OF_BOTH) if kept.says("two", command) != kept.says("one", command)]
-    too_little = [command for command in OF_BOTH if kept.says("half", command) == kept.says("one", command)]
+    one = {command: kept.says("one", command) for command in (*OF_HOME, *OF_BOTH)}
+    other = [command for command, said in one.items() if kept.says("two", command) != said]
+    too_little = [command for command in OF_BOTH if kept.says("half", command) == one[command]]
     other += [command for command in CHANGES if kept.says("two", command) != kept.says("one", command)]
     assert other == [], "these read one of the databases alone"
     assert too_little == [], "of these nothing lies in the second, so the test would not see it"

@@ -10,19 +10,24 @@ import pytest
 from app.domain.facts import Fact, Kind, Ref
 from app.domain.money import Money
 from app.services.agreements.agreement_lists import AgreementFilter, list_agreements
+from app.services.base.context import Core, WhatAnswers
+from app.services.base.databases import SharedSlots
 from app.services.base.list_pages import ListPage, ListPlace
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.slot_maps import newest_kept
 from app.services.events import deliveries, endpoints, feed
-from app.services.facts import fact_search, parked
+from app.services.facts import fact_search, inbox, parked
 from app.services.facts.apply import apply_fact
+from app.services.gifts.waiting import list_waiting_gifts
 from app.services.ledger.transfer_lists import TransferFilter, list_transfers
 from app.services.lookup.search import things_named
 from app.services.moves.slot_rows import carry_slots
+from app.services.payments import expiry
 from app.services.payments.order_rows import OrderFilter
 from app.services.payments.orders import list_orders
+from app.services.refunds.overdue import list_overdue_refunds
 from app.services.refunds.refund_lists import RefundFilter, list_refunds
-from tests.services.moves.house import DELETING, HIGH, MOVED, SLOT, STAYS, House, before_commit, blow
+from tests.services.moves.house import DELETING, HIGH, MAP, MOVED, SLOT, STAYS, House, before_commit, blow
 from tests.support.faults import Injected
 from tests.support.world import START
 
@@ -98,6 +103,28 @@ def _delivered(house: House, user: str | None = None) -> tuple[list[str], set[st
         if page.following is None:
             return sorted(users), missing
         before = page.following
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        pytest.param(lambda core: core.what_answers(lambda tx: expiry.overdue(tx, 9)), id="payments"),
+        pytest.param(lambda core: list_overdue_refunds(core, 9), id="refunds"),
+        pytest.param(lambda core: list_waiting_gifts(core, 9), id="gifts"),
+        pytest.param(lambda core: core.what_answers(inbox.waiting_messages), id="messages"),
+        pytest.param(lambda core: core.what_answers(endpoints.shown_endpoints), id="endpoints"),
+        pytest.param(lambda core: core.what_answers(parked.counts_not_ours), id="counts"),
+        pytest.param(lambda core: core.what_answers(lambda tx: fact_search.find_facts(tx, "x")), id="facts"),
+    ],
+)
+def test_whatever_waits_for_a_person_is_listed_while_slots_are_moved(
+    house: House, read: Callable[[Core], WhatAnswers[object]]
+) -> None:
+    assert read(house.core).missing == ()
+    shared = house.core.databases
+    assert isinstance(shared, SharedSlots)
+    shared.take_over(MAP.numbers, {SLOT})
+    assert read(house.core).missing == ("first",)
 
 
 @pytest.mark.parametrize("stop", [_stop_between_copy_and_deletion, _stop_between_deletion_and_release])
