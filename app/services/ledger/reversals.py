@@ -14,7 +14,7 @@ from app.domain.lots import plan_return, uses_in
 from app.domain.numbers import keyed_uuid
 from app.domain.spending import CAPTURE, DEBIT, GRANT, SPEND
 from app.models.ledger import LOT_USES
-from app.services.base.transaction import Connected
+from app.services.base.transaction import Transaction
 from app.services.ledger import idempotency
 from app.services.ledger.idempotency import Stored
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
@@ -65,7 +65,7 @@ class Reverse:
 
 
 def reverse(
-    session: Connected, slot: int, request: Reverse, *, at: datetime, rules: LedgerRules = DEFAULTS
+    session: Transaction, slot: int, request: Reverse, *, at: datetime, rules: LedgerRules = DEFAULTS
 ) -> Posted | Refused:
     """Book the opposite. Coins go back into the lots that they came from; a credit is taken from its own lot first.
 
@@ -92,7 +92,7 @@ def reverse(
         return _book(books, slot, transfer, of)
 
 
-def uses_of(session: Connected, of: Stored) -> list[tuple[int, int]]:
+def uses_of(session: Transaction, of: Stored) -> list[tuple[int, int]]:
     """Which lots a transfer used, and how much of each."""
     if of.lot:
         return [(of.lot, of.amount)]
@@ -100,7 +100,7 @@ def uses_of(session: Connected, of: Stored) -> list[tuple[int, int]]:
     return [part for row in session.connection().execute(_USES, values) for part in uses_in(*row)]
 
 
-def _origin(session: Connected, of: Stored) -> Stored:
+def _origin(session: Transaction, of: Stored) -> Stored:
     """What a chain of reversals began with."""
     while of.kind == REVERSAL and of.cause is not None:
         before = idempotency.find_transfer(session, of.slot, of.cause)
