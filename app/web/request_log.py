@@ -1,4 +1,5 @@
-"""Each request has an id, which every log line of it bears, and leaves one line when it is answered.
+"""Each request has an id, which every log line of it bears, and leaves one line when it is answered. Every answer
+leaves with the header fields that all answers bear.
 
 The id is the caller's own (`X-Request-Id`) where that is short and plain, else a new one; the answer bears it, and so
 does a problem document. This is the outermost layer, so what is refused before Flask sees it has an id, too.
@@ -11,11 +12,13 @@ import time
 import uuid
 from collections.abc import Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from werkzeug.wsgi import ClosingIterator
+
+from app.web.answer_headers import ANSWER_FIELDS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -40,6 +43,8 @@ class RequestRecord:
     status: int = 500
     has_line: bool = False
     """Whether a line of another kind tells of its end already."""
+    fields: dict[str, str] = field(default_factory=dict)
+    """Header fields that its answer bears, whoever makes the answer."""
 
 
 class RequestLog:
@@ -55,8 +60,12 @@ class RequestLog:
         structlog.contextvars.bind_contextvars(request_id=found.id)
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
-            found.status = int(status.partition(" ")[0])
-            return start_response(status, [*headers, (ID_FIELD, found.id)], *error)
+            found.status = int(status[:3])
+            said = {*map(str.lower, dict(headers))}
+            for name, value in ANSWER_FIELDS:
+                if name.lower() not in said:  # a page that says more about itself keeps what it says
+                    headers.append((name, value))
+            return start_response(status, [*headers, *found.fields.items(), (ID_FIELD, found.id)], *error)
 
         begun = time.perf_counter()
         try:
