@@ -42,7 +42,7 @@ from app.web import (
 from app.web.access import Gate
 from app.web.chunked_bodies import ChunkedBodies
 from app.web.database_states import DatabaseStates
-from app.web.request_log import RequestLog, request_record
+from app.web.request_log import RequestLog
 from app.web.strict_json import StrictJson
 from app.web.user_rates import UserRates
 
@@ -87,8 +87,8 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
         app.register_blueprint(blueprint)
     openapi.register_openapi(app, settings.public_url)
     _before_each_request(app, house)
-    app.wsgi_app = ChunkedBodies(app.wsgi_app, LARGEST_BODY)  # type: ignore[method-assign]
-    app.wsgi_app = RequestLog(app.wsgi_app, lines=settings.access_log)  # type: ignore[method-assign]
+    in_chunks = ChunkedBodies(app.wsgi_app, LARGEST_BODY)
+    app.wsgi_app = RequestLog(app.wsgi_app, in_chunks, lines=settings.access_log)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
@@ -116,12 +116,9 @@ def _before_each_request(app: APIFlask, house: House) -> None:
         process knows of what others change: slots that were moved must not be written where they were. Providers'
         public keys are renewed by the worker; they are copied into the process once a minute, so that no plugin ever
         has to wait for the database."""
-        rule = request.url_rule
-        if rule is not None:
-            request_record().route = rule.rule
         if request.path.startswith("/v1/") and request.content_length and not request.is_json:
             abort(415)
-        if rule is None or rule.endpoint.startswith("health."):
+        if request.endpoint is None or request.endpoint.startswith("health."):
             return
         if not map_is_current(house):
             raise SlotMapDiffers("this process has an old map of the slots")

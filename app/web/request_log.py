@@ -7,9 +7,9 @@ does a problem document. This is the outermost layer, so what is refused before 
 
 from __future__ import annotations
 
+import os
 import re
 import time
-import uuid
 from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -48,19 +48,21 @@ class RequestRecord:
 
 
 class RequestLog:
-    """The layer around the application."""
+    """The layer around the application, which another layer (`in_chunks`) hands bodies that come in chunks."""
 
-    def __init__(self, application: WSGIApplication, *, lines: bool) -> None:
-        self._application, self._lines = application, lines
+    def __init__(self, application: WSGIApplication, in_chunks: WSGIApplication, *, lines: bool) -> None:
+        self._application, self._in_chunks, self._lines = application, in_chunks, lines
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         given = environ.get("HTTP_X_REQUEST_ID", "")
-        found = RequestRecord(given if _PLAIN.fullmatch(given) else uuid.uuid4().hex)
+        found = RequestRecord(given if _PLAIN.fullmatch(given) else os.urandom(16).hex())
         _current.set(found)
         structlog.contextvars.bind_contextvars(request_id=found.id)
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             found.status = int(status[:3])
+            rule = getattr(environ.get("werkzeug.request"), "url_rule", None)  # Flask lets go of it after the answer
+            found.route = None if rule is None else rule.rule
             said = {*map(str.lower, dict(headers))}
             for name, value in ANSWER_FIELDS:
                 if name.lower() not in said:  # a page that says more about itself keeps what it says
@@ -69,7 +71,8 @@ class RequestLog:
 
         begun = time.perf_counter()
         try:
-            body = self._application(environ, cast("StartResponse", start))
+            application = self._in_chunks if "HTTP_TRANSFER_ENCODING" in environ else self._application
+            body = application(environ, cast("StartResponse", start))
         finally:
             if self._lines and not found.has_line:
                 _log.info(

@@ -67,12 +67,18 @@ class NotificationReader:
     def _read(self, fields: dict[str, str]) -> Received:
         stated = {name: value for name, value in fields.items() if value} if "" in fields.values() else fields
         signed = stated.get("notify_time")
+        notice = stated.get("notify_type", "")
         facts: tuple[Fact, ...] = ()
         asks: tuple[Ref, ...] = ()
+        # What kind of message it is comes before everything else: most fields exist in one kind only.
         if "msg_method" in stated:
             asks = self._asks(stated)  # messages to the application gateway state no payment and no refund
-        else:
-            facts = self._facts(stated)
+        elif notice == mapping.TRADE_NOTICE:
+            facts = mapping.trade_notice_facts(stated, self._merchant)
+        elif notice in mapping.AGREEMENT_NOTICES:
+            fact = mapping.agreement_notice_fact(stated, self._merchant)
+            # Without our number it is an agreement that another system signed with this app.
+            facts = (fact,) if fact.ref.our_agreement else ()
         return Received(
             facts=facts,
             reply=SUCCESS,
@@ -82,17 +88,6 @@ class NotificationReader:
             signed_at=parse_time(signed) if signed else None,
             note="" if facts or asks else f"no fact in it: {_kind_of(stated)}",
         )
-
-    def _facts(self, stated: Mapping[str, str]) -> tuple[Fact, ...]:
-        """What kind of notice it is comes before everything else: most fields exist in one kind only."""
-        notice = stated.get("notify_type", "")
-        if notice in mapping.AGREEMENT_NOTICES:
-            fact = mapping.agreement_notice_fact(stated, self._merchant)
-            # Without our number it is an agreement that another system signed with this app.
-            return (fact,) if fact.ref.our_agreement else ()
-        if notice == mapping.TRADE_NOTICE:
-            return mapping.trade_notice_facts(stated, self._merchant)
-        return ()  # authentic, of a kind that says nothing about payments
 
     def _asks(self, stated: Mapping[str, str]) -> tuple[Ref, ...]:
         """A bank took a refund in, or did not: the refund query tells what Alipay made of that."""
