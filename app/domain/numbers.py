@@ -30,6 +30,7 @@ MAX_NUMBER = 2**63 - 1
 _DECIMAL = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 
 
+@lru_cache(maxsize=1024)  # one request asks twice or more
 def slot_of_user(user_id: str) -> int:
     """First 8 bytes of SHA-256 of the user id in UTF-8, big-endian, modulo 4096. Frozen: data lies where this says."""
     return int.from_bytes(hashlib.sha256(user_id.encode()).digest()[:8], "big") % SLOTS
@@ -127,7 +128,7 @@ class NumberSource:
         with self._lock:
             ms = max(self._now_ms() - EPOCH_MS, self._last_ms)
             if ms > self._last_ms:
-                self._sequence = secrets.randbelow(1 << (SEQUENCE_BITS - 1))
+                self._sequence = secrets.randbits(SEQUENCE_BITS - 1)
             else:
                 self._sequence += 1
                 if self._sequence >> SEQUENCE_BITS:
