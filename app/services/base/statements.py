@@ -166,6 +166,17 @@ class Statement(Sendable):
     def rows(self, tx: Transaction, values: Values) -> list[Row]:
         return self.run(tx, values)[0].rows
 
+    def asked(self, tx: Transaction, values: Values, row_type: Any) -> Callable[[], list[Any]]:
+        """Ask with what is sent next, so that several reads are one flight; gives what gives the rows, by the names of
+        their columns (`make_row_type`)."""
+        (sent,) = tx.later(self, values)
+
+        def rows() -> list[Any]:
+            tx.send()  # nothing, if it was sent by now
+            return [row_type._make(row) for row in sent.rows]
+
+        return rows
+
     def count(self, tx: Transaction, values: Values) -> int:
         """How many rows it touched."""
         return self.run(tx, values)[0].count

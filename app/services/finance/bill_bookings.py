@@ -99,7 +99,7 @@ def book_days(core: Core, account: ProviderAccount, first: date, last: date) -> 
 
     The days are those of the bills' own zone. In another zone no bill covers a day, and what is booked would be taken
     back."""
-    zone = core.whole.read(lambda tx: bill_sums.zones_of_bills(tx).get(account.name))
+    zone = core.home.read(lambda tx: bill_sums.zones_of_bills(tx).get(account.name))
     days = range((last - first).days + 1)
     return 0 if zone is None else sum(book_day(core, account, first + number * DAY, zone) for number in days)
 
