@@ -30,7 +30,6 @@ MAX_NUMBER = 2**63 - 1
 _DECIMAL = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 
 
-@lru_cache(maxsize=1024)  # one request asks twice or more
 def slot_of_user(user_id: str) -> int:
     """First 8 bytes of SHA-256 of the user id in UTF-8, big-endian, modulo 4096. Frozen: data lies where this says."""
     return int.from_bytes(hashlib.sha256(user_id.encode()).digest()[:8], "big") % SLOTS
