@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import sys
 from datetime import date
-from typing import TextIO, cast
+from json import JSONEncoder
+from typing import Any, TextIO, cast
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 _SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
@@ -34,10 +35,11 @@ def configure(*, json: bool = True) -> None:
     each other's lines.
     """
     stream = cast(TextIO, _StandardError())
+    writer = structlog.WriteLogger(stream)
     structlog.configure(
         processors=[*_SHARED, structlog.processors.format_exc_info, _renderer(json=json)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=lambda *_: writer,
         # A cached logger would keep to what was configured when it was first used (a few microseconds a line).
         cache_logger_on_first_use=False,
     )
@@ -61,9 +63,17 @@ def formatter(*, json: bool = True) -> logging.Formatter:
 def _renderer(*, json: bool) -> Processor:
     if not json:
         return structlog.dev.ConsoleRenderer()
-    return structlog.processors.JSONRenderer(ensure_ascii=False, default=_written)
+    return _as_json
+
+
+def _as_json(_: Any, __: str, line: EventDict) -> str:
+    return _json_text(line)
 
 
 def _written(value: object) -> str:
     """What is no JSON: a moment as ISO 8601, anything else as Python shows it."""
     return value.isoformat() if isinstance(value, date) else repr(value)
+
+
+_json_text = JSONEncoder(ensure_ascii=False, default=_written).encode
+"""Made once: `json.dumps` would make it for each line."""

@@ -127,7 +127,7 @@ class NumberSource:
         with self._lock:
             ms = max(self._now_ms() - EPOCH_MS, self._last_ms)
             if ms > self._last_ms:
-                self._sequence = secrets.randbelow(1 << (SEQUENCE_BITS - 1))
+                self._sequence = secrets.randbits(SEQUENCE_BITS - 1)
             else:
                 self._sequence += 1
                 if self._sequence >> SEQUENCE_BITS:

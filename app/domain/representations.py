@@ -260,12 +260,13 @@ def plain(value: Any) -> Any:
     if type(value) in _PLAIN:  # most are: the events of the money path pass here
         return value
     if isinstance(value, dict):
-        members = dict[str, Any]()
+        members = dict[str, Any](value)
         for name, member in value.items():
-            members[name] = member if type(member) in _PLAIN else plain(member)
+            if type(member) not in _PLAIN:
+                members[name] = plain(member)
         return members
-    if isinstance(value, list | tuple):
-        return [plain(member) for member in value]
+    if isinstance(value, (list, tuple)):
+        return list(map(plain, value))
     if isinstance(value, datetime):
         moment = value if value.tzinfo is UTC else value.astimezone(UTC)
         return f"{moment.isoformat()[:-6]}Z"

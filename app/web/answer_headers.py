@@ -1,4 +1,4 @@
-"""Header fields of every answer: what a browser must not do with it, and what the request's record is told."""
+"""Header fields of every answer: what a browser must not do with it."""
 
 from __future__ import annotations
 
@@ -6,21 +6,16 @@ import base64
 import hashlib
 import re
 
-from apiflask import APIFlask
-from flask import Response, g, request
+from flask import Response
 
-from app.web.request_log import request_record
-
-_FIELDS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-}
-"""For every answer, a page or not."""
-_NOTHING = "default-src 'none'; frame-ancestors 'none'"
-"""The policy of what is no page: JSON, counts, a provider's words."""
-PLAIN_FIELDS = {**_FIELDS, "Content-Security-Policy": _NOTHING, "Cache-Control": "no-store"}
-"""For an answer that Flask does not make."""
+ANSWER_FIELDS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Cache-Control", "no-store"),
+)
+"""What every answer bears that says nothing else itself: JSON, counts, a provider's words."""
 _PAGE = (
     "default-src 'none'; script-src 'self'{scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -29,27 +24,11 @@ _PAGE = (
 _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
-def register_headers(app: APIFlask) -> None:
-    app.after_request(_complete)
-
-
-def _complete(response: Response) -> Response:
-    """A page that says more about itself (its own policy) keeps what it says."""
-    if request.url_rule is not None:
-        request_record().route = request.url_rule.rule
-    for name, value in _FIELDS.items():
-        response.headers.setdefault(name, value)
-    if "Content-Security-Policy" not in response.headers:
-        is_page = response.mimetype == "text/html" and request.path.startswith("/docs/")
-        response.headers["Content-Security-Policy"] = _policy_of_page(response) if is_page else _NOTHING
-    if not request.path.startswith("/docs"):
-        response.headers.setdefault("Cache-Control", "no-store")
-    if "standing" in g:  # how the user stands with its rate (`user_rates.spend`)
-        response.headers.update(g.standing.fields())
+def with_page_policy(response: Response) -> Response:
+    """The API's readable page, allowed to load its own files. Other answers of its blueprint stay as they are."""
+    if response.mimetype == "text/html":
+        response.direct_passthrough = False
+        digests = [hashlib.sha256(script).digest() for script in _INLINE_SCRIPT.findall(response.get_data())]
+        scripts = "".join(f" 'sha256-{base64.b64encode(each).decode()}'" for each in digests)
+        response.headers["Content-Security-Policy"] = _PAGE.format(scripts=scripts)
     return response
-
-
-def _policy_of_page(response: Response) -> str:
-    response.direct_passthrough = False
-    digests = [hashlib.sha256(script).digest() for script in _INLINE_SCRIPT.findall(response.get_data())]
-    return _PAGE.format(scripts="".join(f" 'sha256-{base64.b64encode(each).decode()}'" for each in digests))

@@ -24,7 +24,6 @@ from app.domain.ledger import KeyConflict, LedgerError
 from app.problem_documents import CONTENT_TYPE, members_of
 from app.services.base.errors import DomainError, SlotsFrozen
 from app.services.base.slot_maps import SlotMapDiffers, database_of_error
-from app.web.answer_headers import PLAIN_FIELDS
 from app.web.request_log import RequestRecord, request_record
 
 if TYPE_CHECKING:
@@ -193,7 +192,6 @@ def outside_application(code: str) -> WSGIApplication:
         body = json.dumps(_members(status, code, title, request_record()))
         answer = WerkzeugResponse(body, status, content_type=CONTENT_TYPE)
         answer.headers["Connection"] = "close"
-        answer.headers.update(PLAIN_FIELDS)
         return answer(environ, start_response)
 
     return answering

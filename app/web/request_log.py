@@ -1,4 +1,5 @@
-"""Each request has an id, which every log line of it bears, and leaves one line when it is answered.
+"""Each request has an id, which every log line of it bears, and leaves one line when it is answered. Every answer
+leaves with the header fields that all answers bear.
 
 The id is the caller's own (`X-Request-Id`) where that is short and plain, else a new one; the answer bears it, and so
 does a problem document. This is the outermost layer, so what is refused before Flask sees it has an id, too.
@@ -6,16 +7,18 @@ does a problem document. This is the outermost layer, so what is refused before 
 
 from __future__ import annotations
 
+import os
 import re
 import time
-import uuid
 from collections.abc import Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from werkzeug.wsgi import ClosingIterator
+
+from app.web.answer_headers import ANSWER_FIELDS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -40,27 +43,36 @@ class RequestRecord:
     status: int = 500
     has_line: bool = False
     """Whether a line of another kind tells of its end already."""
+    fields: dict[str, str] = field(default_factory=dict)
+    """Header fields that its answer bears, whoever makes the answer."""
 
 
 class RequestLog:
-    """The layer around the application."""
+    """The layer around the application, which another layer (`in_chunks`) hands bodies that come in chunks."""
 
-    def __init__(self, application: WSGIApplication, *, lines: bool) -> None:
-        self._application, self._lines = application, lines
+    def __init__(self, application: WSGIApplication, in_chunks: WSGIApplication, *, lines: bool) -> None:
+        self._application, self._in_chunks, self._lines = application, in_chunks, lines
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         given = environ.get("HTTP_X_REQUEST_ID", "")
-        found = RequestRecord(given if _PLAIN.fullmatch(given) else uuid.uuid4().hex)
+        found = RequestRecord(given if _PLAIN.fullmatch(given) else os.urandom(16).hex())
         _current.set(found)
         structlog.contextvars.bind_contextvars(request_id=found.id)
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
-            found.status = int(status.partition(" ")[0])
-            return start_response(status, [*headers, (ID_FIELD, found.id)], *error)
+            found.status = int(status[:3])
+            rule = getattr(environ.get("werkzeug.request"), "url_rule", None)  # Flask lets go of it after the answer
+            found.route = None if rule is None else rule.rule
+            said = {*map(str.lower, dict(headers))}
+            for name, value in ANSWER_FIELDS:
+                if name.lower() not in said:  # a page that says more about itself keeps what it says
+                    headers.append((name, value))
+            return start_response(status, [*headers, *found.fields.items(), (ID_FIELD, found.id)], *error)
 
         begun = time.perf_counter()
         try:
-            body = self._application(environ, cast("StartResponse", start))
+            application = self._in_chunks if "HTTP_TRANSFER_ENCODING" in environ else self._application
+            body = application(environ, cast("StartResponse", start))
         finally:
             if self._lines and not found.has_line:
                 _log.info(

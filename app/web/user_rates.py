@@ -16,9 +16,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flask import current_app, g
+from flask import current_app
 
 from app.services.base.errors import DomainError
+from app.web.request_log import request_record
 
 WINDOW_SECONDS = 60
 MOST_BUCKETS = 50_000
@@ -84,6 +85,7 @@ def count_request(user_id: str) -> None:
     rates: UserRates = current_app.extensions["tillbook_rates"]
     if not rates.limit:
         return
-    g.standing, wait = rates.take(user_id)
+    standing, wait = rates.take(user_id)
+    request_record().fields = standing.fields()
     if wait:
-        raise TooManyRequests(limit=g.standing.limit, retry_after=math.ceil(wait))
+        raise TooManyRequests(limit=standing.limit, retry_after=math.ceil(wait))

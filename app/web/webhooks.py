@@ -29,9 +29,7 @@ def receive(account: str) -> Response:
         query_string=request.query_string.decode("latin-1"),
     )
     reply = receive_notification(service, found, message)
-    response = Response(reply.body, status=reply.status)
-    if reply.body:
-        response.content_type = reply.content_type
-    else:
-        response.headers.pop("Content-Type", None)
+    response = Response(reply.body, reply.status, content_type=reply.content_type)
+    if not reply.body:
+        del response.headers["Content-Type"]
     return response

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from app.domain.money import Money
-from plugins.alipay.formats import parse_time, yuan
+from app.domain.money import Money, parse_decimal
+from plugins.alipay.formats import CURRENCY, parse_time
 
 _PRIVATE = frozenset(
     {"sign", "login_token", "buyer_logon_id", "alipay_logon_id", "external_logon_id", "zm_open_id", "send_pay_card_no"}
@@ -28,10 +28,10 @@ def printable(text: str) -> str:
 
 def number(fields: Mapping[str, Any], name: str) -> str:
     """A trade, request or agreement number. Raises ValueError when it is absent or not one."""
-    value = optional_number(fields, name)
-    if value is None:
-        raise ValueError(f"{name} is missing or not a number of Alipay's form")
-    return value
+    value = fields.get(name)
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return value
+    raise ValueError(f"{name} is missing or not a number of Alipay's form")
 
 
 def optional_number(fields: Mapping[str, Any], name: str) -> str | None:
@@ -48,7 +48,7 @@ def audit(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def amount(fields: Mapping[str, Any], name: str) -> Money:
     """A positive amount. Raises ValueError when it is absent, zero or not exact fen."""
-    money = yuan(fields.get(name, ""))
+    money = parse_decimal(fields.get(name, ""), CURRENCY)
     if money.minor == 0:
         raise ValueError(f"{name} is zero")
     return money

@@ -19,7 +19,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]+")
 
 def beijing_text(moment: datetime) -> str:
     """`2026-01-02 11:04:05` for 03:04:05 UTC. Requests carry no zone, and the gateway reads them as Beijing time."""
-    return moment.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M:%S")
+    return moment.astimezone(BEIJING).replace(tzinfo=None).isoformat(" ", "seconds")
 
 
 def parse_time(text: str) -> datetime:

@@ -16,7 +16,7 @@ from plugins.alipay.formats import parse_time
 from plugins.alipay.keyring import Keyring
 from plugins.alipay.mapping import Merchant
 from plugins.alipay.responses import parse_strict
-from plugins.alipay.signing import canonical, decode_signature, verifies
+from plugins.alipay.signing import canonical, is_signed
 
 SUCCESS = Reply(200, "text/plain", b"success")
 FAIL = Reply(200, "text/plain", b"fail")
@@ -47,37 +47,38 @@ class NotificationReader:
             raise _refusal("what a payer's app reports is no proof; the payment has to be queried")
         raw = _split(message.body)
         fields = _decoded(raw)
-        hint = _hint(fields)
         if not self._is_authentic(raw, fields):
-            raise _refusal("the signature does not verify", hint)
+            raise _refusal("the signature does not verify", _hint(fields))
         try:
             return self._read(fields)
         except ValueError as error:
-            raise _refusal(f"authentic, but not readable: {error}", hint) from None
+            raise _refusal(f"authentic, but not readable: {error}", _hint(fields)) from None
 
     def _is_authentic(self, raw: RawFields, fields: Mapping[str, str]) -> bool:
-        signature = decode_signature(fields.get("sign", ""))
         # The algorithm comes from our side: a message cannot choose a weaker one.
-        if signature is None or fields.get("sign_type") != "RSA2":
+        if fields.get("sign_type") != "RSA2":
             return False
-        if _hides_a_field(raw):
+        # A value that hides another field (`a=1&b=2` as the value of one): the signed text would be the same, and the
+        # reading another.
+        if b"&" in b"".join(raw.values()) and any(map(_HIDDEN_FIELD.search, raw.values())):
             return False
-        keys = tuple(self._keyring.candidates())
-        for content in _signed_texts(raw, fields):
-            for key in keys:
-                if verifies(key, content, signature):
-                    return True
-        return False
+        return is_signed(fields.get("sign", ""), _signed_texts(raw, fields), self._keyring.candidates())
 
     def _read(self, fields: dict[str, str]) -> Received:
         stated = {name: value for name, value in fields.items() if value} if "" in fields.values() else fields
         signed = stated.get("notify_time")
+        notice = stated.get("notify_type", "")
         facts: tuple[Fact, ...] = ()
         asks: tuple[Ref, ...] = ()
+        # What kind of message it is comes before everything else: most fields exist in one kind only.
         if "msg_method" in stated:
             asks = self._asks(stated)  # messages to the application gateway state no payment and no refund
-        else:
-            facts = self._facts(stated)
+        elif notice == mapping.TRADE_NOTICE:
+            facts = mapping.trade_notice_facts(stated, self._merchant)
+        elif notice in mapping.AGREEMENT_NOTICES:
+            fact = mapping.agreement_notice_fact(stated, self._merchant)
+            # Without our number it is an agreement that another system signed with this app.
+            facts = (fact,) if fact.ref.our_agreement else ()
         return Received(
             facts=facts,
             reply=SUCCESS,
@@ -87,17 +88,6 @@ class NotificationReader:
             signed_at=parse_time(signed) if signed else None,
             note="" if facts or asks else f"no fact in it: {_kind_of(stated)}",
         )
-
-    def _facts(self, stated: Mapping[str, str]) -> tuple[Fact, ...]:
-        """What kind of notice it is comes before everything else: most fields exist in one kind only."""
-        notice = stated.get("notify_type", "")
-        if notice in mapping.AGREEMENT_NOTICES:
-            fact = mapping.agreement_notice_fact(stated, self._merchant)
-            # Without our number it is an agreement that another system signed with this app.
-            return (fact,) if fact.ref.our_agreement else ()
-        if notice == mapping.TRADE_NOTICE:
-            return mapping.trade_notice_facts(stated, self._merchant)
-        return ()  # authentic, of a kind that says nothing about payments
 
     def _asks(self, stated: Mapping[str, str]) -> tuple[Ref, ...]:
         """A bank took a refund in, or did not: the refund query tells what Alipay made of that."""
@@ -134,8 +124,7 @@ def _signed_texts(raw: RawFields, fields: Mapping[str, str]) -> Iterator[bytes]:
 def _split(body: bytes) -> RawFields:
     """The form's fields, percent-decoded once and still in the sender's charset.
 
-    A name that comes twice is refused, as is a value that hides another field (`a=1&b=2` as the value of one): the
-    signed text would be the same, and the reading another.
+    A name that comes twice is refused: the signed text would be the same, and the reading another.
     """
     count = body.count(b"&") + 1
     if len(body) > MAX_BODY_BYTES or count > MAX_FIELDS:
@@ -149,10 +138,6 @@ def _split(body: bytes) -> RawFields:
     if len(fields) != count:
         raise _refusal("a name comes twice")
     return fields
-
-
-def _hides_a_field(raw: RawFields) -> bool:
-    return b"&" in b"".join(raw.values()) and any(_HIDDEN_FIELD.search(value) for value in raw.values())
 
 
 def _decoded(raw: RawFields) -> dict[str, str]:

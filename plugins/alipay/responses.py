@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from app.providers import Unknown
 from plugins.alipay.encryption import AesContent
 from plugins.alipay.keyring import Keyring
-from plugins.alipay.signing import decode_signature, verifies
+from plugins.alipay.signing import is_signed
 
 SUCCESS = "10000"
 ERROR_ROOT = "error_response"
@@ -77,9 +77,8 @@ def take_apart(body: bytes, method: str) -> RawAnswer:
 def is_authentic(raw: RawAnswer, keyring: Keyring) -> bool:
     """Whether one of Alipay's keys signed the answer. A renewed certificate usually keeps its key (Alipay, 2026), so
     all known keys are tried whatever `alipay_cert_sn` says; that number tells what to download when none fits."""
-    signature = decode_signature(raw.sign)
     content = raw.content.text.encode()
-    return signature is not None and any(verifies(key, content, signature) for key in keyring.candidates())
+    return is_signed(raw.sign, (content,), keyring.candidates())
 
 
 def read(raw: RawAnswer, *, signed: bool, aes: AesContent | None) -> Answer:

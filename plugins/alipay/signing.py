@@ -7,7 +7,6 @@ a signature costs 0.37 ms here and 1.6 in python-alipay-sdk 3.4, a check 30 µs 
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable
 
 from cryptography.exceptions import InvalidSignature
@@ -29,17 +28,19 @@ def signature(key: RSAPrivateKey, content: bytes) -> str:
     return base64.b64encode(key.sign(content, _PADDING, _HASH)).decode()
 
 
-def decode_signature(text: str) -> bytes | None:
-    """The signature's bytes, or None when it is not base64 (which is a forgery, not an accident of ours)."""
+def is_signed(text: str, contents: Iterable[bytes], keys: Iterable[RSAPublicKey]) -> bool:
+    """Whether this text, base64 as it travels, is the signature of one of the contents by one of the keys. A text that
+    is not base64 is a forgery, not an accident of ours."""
     try:
-        return base64.b64decode(text, validate=True) or None
-    except (binascii.Error, ValueError):
-        return None
-
-
-def verifies(key: RSAPublicKey, content: bytes, signed_with: bytes) -> bool:
-    try:
-        key.verify(signed_with, content, _PADDING, _HASH)
-    except InvalidSignature:
+        signed_with = base64.b64decode(text, validate=True)
+    except ValueError:
         return False
-    return True
+    keys = tuple(keys)
+    for content in contents if signed_with else ():
+        for key in keys:
+            try:
+                key.verify(signed_with, content, _PADDING, _HASH)
+            except InvalidSignature:
+                continue
+            return True
+    return False

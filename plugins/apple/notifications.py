@@ -40,10 +40,8 @@ class Notification:
     """Why the customer asks for a refund, in CONSUMPTION_REQUEST."""
     renewal: Renewal
     """Empty where the notification brought no renewal info."""
-
-    @property
-    def meaning(self) -> Meaning:
-        return meaning_of(self.type, self.subtype)
+    meaning: Meaning
+    """Of type and subtype."""
 
 
 def signed_payload(body: bytes) -> str:
@@ -65,15 +63,17 @@ def read_notification(text: str, signed_data: SignedData) -> Notification:
     data = data if isinstance(data, dict) else {}
     nested = _nested_transaction(data, signed_data)
     renewal = _nested_renewal(data, nested, signed_data)
+    kind, subtype = _word(payload, "notificationType"), _word(payload, "subtype", default="")
     return Notification(
-        type=_word(payload, "notificationType"),
-        subtype=_word(payload, "subtype", default=""),
+        type=kind,
+        subtype=subtype,
         uuid=_uuid(payload),
         signed_at=moment(payload.get("signedDate")),
         transaction=read_transaction(nested) if nested is not None else None,
         raw=nested if nested is not None else payload,
         reason=_word(data, "consumptionRequestReason", default=""),
         renewal=renewal,
+        meaning=meaning_of(kind, subtype),
     )
 
 

@@ -36,17 +36,23 @@ def receive_notification(core: Core, account: ProviderAccount, message: Message)
     """Take in one notification; the answer for its sender. Never raises."""
     try:
         received = account.provider.receive(message)
+        parts: tuple[Fact | Ref, ...] = (*received.facts, *received.asks)
     except Forged as error:
         return _refused(core, account, error)
     except Exception:
         _log.exception("notification_not_read", provider_account=account.name, bytes=len(message.body))
         return _DEFECT
-    try:
-        _apply(core, account, message, received)
-    except Exception:
-        _log.exception("notification_not_applied", provider_account=account.name, message_id=received.message_id)
-        return received.failure
-    return received.reply
+    reply = received.reply
+    for part in parts:  # every part, whatever becomes of the others; what fails lets the message come again
+        try:
+            if isinstance(part, Fact):
+                _apply(core, account, message, received, part)
+            else:
+                _ask(core, account, message, received, part)
+        except Exception:
+            _log.exception("notification_not_applied", provider_account=account.name, message_id=received.message_id)
+            reply = received.failure
+    return _noted(core, account, message, received, reply) if received.note else reply
 
 
 def _refused(core: Core, account: ProviderAccount, error: Forged) -> Reply:
@@ -67,23 +73,15 @@ def _hint(core: Core, account: ProviderAccount, ref: Ref) -> bool:
     return payment_queries.hint(core, ref)
 
 
-def _apply(core: Core, account: ProviderAccount, message: Message, received: Received) -> None:
-    """Every part of the message, whatever becomes of the others; raises the first failure, so that it comes again."""
-    failed: Exception | None = None
-    parts: tuple[Fact | Ref, ...] = (*received.facts, *received.asks)
-    for part in parts:
-        try:
-            if isinstance(part, Fact):
-                _apply_one(core, account, message, received, part)
-            else:
-                _ask(core, account, message, received, part)
-        except Exception as error:
-            failed = failed or error
-    if received.note:
-        _log.warning("notification_of_no_use", provider_account=account.name, note=received.note)
+def _noted(core: Core, account: ProviderAccount, message: Message, received: Received, reply: Reply) -> Reply:
+    """What the plugin notes about the message is kept with it, for a person."""
+    _log.warning("notification_of_no_use", provider_account=account.name, note=received.note)
+    try:
         _keep(core, account, message, received, "note", received.note)
-    if failed is not None:
-        raise failed
+    except Exception:
+        _log.exception("notification_not_applied", provider_account=account.name, message_id=received.message_id)
+        return received.failure
+    return reply
 
 
 def _ask(core: Core, account: ProviderAccount, message: Message, received: Received, ref: Ref) -> None:
@@ -111,7 +109,7 @@ def _keep(core: Core, account: ProviderAccount, message: Message, received: Rece
     )
 
 
-def _apply_one(core: Core, account: ProviderAccount, message: Message, received: Received, fact: Fact) -> Applied:
+def _apply(core: Core, account: ProviderAccount, message: Message, received: Received, fact: Fact) -> Applied:
     """One fact, and beside it, in the same transaction, the raw message if a person has to look."""
     told = ReportedFact(account, fact, "notification", received.message_id)
     reported = place_unless_told(core, told)

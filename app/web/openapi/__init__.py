@@ -12,6 +12,7 @@ from apiflask import APIFlask
 from flask import Blueprint, Response, json
 from flask_swagger_ui import get_swaggerui_blueprint
 
+from app.web.answer_headers import with_page_policy
 from app.web.openapi.document import build_document
 
 ADDRESS = "/openapi.json"
@@ -30,4 +31,6 @@ def register_openapi(app: APIFlask, public_url: str) -> None:
         return Response(text(), content_type="application/json")
 
     app.register_blueprint(blueprint)
-    app.register_blueprint(get_swaggerui_blueprint("/docs", ADDRESS, config={"app_name": "Tillbook"}))
+    page = get_swaggerui_blueprint("/docs", ADDRESS, config={"app_name": "Tillbook"})
+    page.after_request(with_page_policy)
+    app.register_blueprint(page)

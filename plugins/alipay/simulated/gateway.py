@@ -15,7 +15,7 @@ from plugins.alipay.agreements import DEDUCTION, PAGE_SIGN, PLAN_CHANGE
 from plugins.alipay.certificates import read_certificates, serial_number
 from plugins.alipay.formats import beijing_text, parse_time, yuan
 from plugins.alipay.orders import WAYS
-from plugins.alipay.signing import canonical, decode_signature, verifies
+from plugins.alipay.signing import canonical, is_signed
 from plugins.alipay.simulated.agreements import AgreementBook, SigningRequest, signing_request
 from plugins.alipay.simulated.bill_office import BillOffice
 from plugins.alipay.simulated.bills import ACCOUNT, TRADE
@@ -129,9 +129,8 @@ class Gateway(SigningSide):
 
     def _is_signed_by_app(self, parameters: Mapping[str, str]) -> bool:
         key = load_private(self.keys.app_private_key).public_key()
-        signature = decode_signature(parameters["sign"])
         named = [(n.encode(), v.encode()) for n, v in parameters.items() if n != "sign" and v.strip()]
-        return signature is not None and verifies(key, canonical(named), signature)
+        return is_signed(parameters["sign"], (canonical(named),), (key,))
 
     def _check_time(self, text: str) -> None:
         try:

@@ -51,7 +51,7 @@ class NotificationReader:
             raise Forged(f"notification refused: {error}", reply=reply(400, "FAIL", "unreadable")) from None
 
     def _read_signed(self, fields: Mapping[str, str]) -> Received:
-        if all(fields.get(name) for name in CONTRACT_FIELDS):
+        if all(map(fields.get, CONTRACT_FIELDS)):
             return Received((notified_contract(fields, self._merchant),), ACCEPTED, NOT_STORED)
         fact = notified_payment(fields, self._merchant, self._clock.now())
         return Received(facts=(fact,), reply=ACCEPTED, failure=NOT_STORED)

@@ -42,7 +42,7 @@ def queried_payment(fields: Mapping[str, str], merchant: Merchant, told_at: date
 
 def _payment(fields: Mapping[str, str], state: str, merchant: Merchant, told_at: datetime) -> Fact:
     kind = kind_of_trade(state, optional_text(fields, "trade_type"))
-    if kind is Kind.PAID and not all(fields.get(name) for name in PAID_FIELDS):
+    if kind is Kind.PAID and not all(map(fields.get, PAID_FIELDS)):
         raise Unreadable("paid, but without transaction_id or time_end")
     currency = optional_text(fields, "fee_type") or CNY
     return Fact(

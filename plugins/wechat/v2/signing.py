@@ -38,8 +38,8 @@ class V2Key:
 
     def sign(self, fields: Mapping[str, str], sign_type: SignType) -> str:
         """Upper-case hexadecimal over all fields but `sign` and empty ones, in the order of their bytes."""
-        pairs = sorted((name, value) for name, value in fields.items() if value and name != "sign")
-        message = "&".join(f"{name}={value}" for name, value in pairs).encode() + b"&key=" + self._key
+        pairs = [f"{name}={value}" for name, value in sorted(fields.items()) if value and name != "sign"]
+        message = "&".join(pairs).encode() + b"&key=" + self._key
         if sign_type == "MD5":
             return hashlib.md5(message, usedforsecurity=False).hexdigest().upper()
         return hmac.new(self._key, message, hashlib.sha256).hexdigest().upper()

@@ -44,19 +44,15 @@ class Verifier:
         timestamp = _part(headers, "wechatpay-timestamp", _TIMESTAMP)
         nonce = _part(headers, "wechatpay-nonce", _NONCE)
         serial = _part(headers, "wechatpay-serial", _SERIAL)
-        signed_at = self._fresh(timestamp)
+        signed_at = datetime.fromtimestamp(int(timestamp), UTC)
+        if abs(self._clock.now() - signed_at) > FRESH:
+            raise NotAuthentic("signed more than five minutes away from our clock")
         key = self._find(serial)
         if key is None:
             raise NotAuthentic(f"no key {serial} is held")
         signature = headers.get("wechatpay-signature", "")
         if len(signature) > MAX_SIGNATURE or not verify(key, answer_message(timestamp, nonce, body), signature):
             raise NotAuthentic("the signature is wrong")
-        return signed_at
-
-    def _fresh(self, timestamp: str) -> datetime:
-        signed_at = datetime.fromtimestamp(int(timestamp), UTC)
-        if abs(self._clock.now() - signed_at) > FRESH:
-            raise NotAuthentic("signed more than five minutes away from our clock")
         return signed_at
 
 

@@ -34,6 +34,9 @@ def refusal(status: int, message: str) -> Reply:
     return Reply(status, "application/json", body)
 
 
+NOT_STORED = refusal(503, "not stored, send again")
+
+
 class NotificationReader:
     """Reads what comes in for one merchant."""
 
@@ -63,7 +66,7 @@ class NotificationReader:
             facts=facts,
             note="" if facts else f"event {event} says nothing that is used here",
             reply=ACCEPTED,
-            failure=refusal(503, "not stored, send again"),
+            failure=NOT_STORED,
             message_id=text(envelope, "id"),
             signed_at=signed_at,
         )

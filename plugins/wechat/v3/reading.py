@@ -16,7 +16,8 @@ from plugins.wechat.merchant import Merchant
 
 def payment_fact(document: Mapping[str, Any], merchant: Merchant, told_at: datetime) -> Fact:
     """What a transaction document says. `told_at` dates what carries no time of its own. Raises Unreadable."""
-    kind = kind_of_trade(text(document, "trade_state"), optional_text(document, "trade_type"))
+    state = text(document, "trade_state")
+    kind = kind_of_trade(state, optional_text(document, "trade_type"))
     theirs = optional_text(document, "transaction_id")
     success_time = optional_text(document, "success_time")
     if kind is Kind.PAID and not (theirs and success_time):
@@ -33,9 +34,9 @@ def payment_fact(document: Mapping[str, Any], merchant: Merchant, told_at: datet
         owner=lenient_text(document, "attach"),
         account=merchant.account_of(text(document, "mchid"), text(document, "appid")),
         live=merchant.live,
-        refunds_unknown=says_refunded(text(document, "trade_state")),
+        refunds_unknown=says_refunded(state),
         refusal=refusal_of(lenient_text(document, "err_code") or "") if kind is Kind.FAILED else None,
-        cause=text(document, "trade_state"),
+        cause=state,
         raw=document,
     )
 
