@@ -35,6 +35,9 @@ PROVIDERS = frozenset({"theirs", "key", "message_id", "reference"})
 _FUNCTIONS = f"""
 CREATE FUNCTION pg_temp.shifted(number bigint, copy bigint, step_ms bigint) RETURNS bigint IMMUTABLE LANGUAGE sql
   AS $$ SELECT CASE WHEN number = 0 THEN 0 ELSE number - ((copy * step_ms) << {SEQUENCE_BITS + SLOT_BITS}) END $$;
+CREATE FUNCTION pg_temp.hashed(number bigint, copy bigint) RETURNS bigint IMMUTABLE LANGUAGE sql
+  AS $$ SELECT ((('x' || left(md5(number::text || copy), 16))::bit(64)::bigint >> {SLOT_BITS} & ~(-1::bigint << 51))
+    << {SLOT_BITS}) | (number & ~(-1::bigint << {SLOT_BITS})) $$;
 CREATE FUNCTION pg_temp.renamed(name text, copy bigint) RETURNS text IMMUTABLE LANGUAGE sql
   AS $$ SELECT left(name, -10) || left(md5(right(name, 10) || copy), 10) $$;
 CREATE FUNCTION pg_temp.other(id uuid, copy bigint) RETURNS uuid IMMUTABLE LANGUAGE sql
@@ -120,8 +123,7 @@ def _value(table: Table, column: Column[object], step: int) -> str:
     if {name, both} & NAMES:
         return f"CASE WHEN {name} = '' THEN '' ELSE {name} || '-' || copy END"
     if {name, both} & ACCOUNTS:
-        shifted = f"pg_temp.shifted({name}, copy, {step})"
-        return f"CASE WHEN {name} IN (SELECT id FROM house_accounts) THEN {name} ELSE {shifted} END"
+        return f"CASE WHEN {name} IN (SELECT id FROM house_accounts) THEN {name} ELSE pg_temp.hashed({name}, copy) END"
     if isinstance(column.type, Uuid):
         return f"pg_temp.earlier({name}, copy, {step})" if both == "events.id" else f"pg_temp.other({name}, copy)"
     if name in NUMBERS and column.type is Big:

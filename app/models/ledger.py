@@ -168,9 +168,9 @@ class LotRow(Base):
             postgresql_where=text("remaining > 0 AND expires_at IS NOT NULL"),
             sqlite_where=text("remaining > 0 AND expires_at IS NOT NULL"),
         ),
+        # Without the slot: a payment's number rises with time and bears its slot (docs/adr/0069).
         Index(
-            "ix_lots_slot_payment",
-            "slot",
+            "ix_lots_payment",
             "payment",
             postgresql_where=text("payment <> ''"),
             sqlite_where=text("payment <> ''"),
