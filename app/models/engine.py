@@ -56,7 +56,14 @@ def engine_options(url: str, *, durable: bool = True, only_reads: bool = False) 
         "pool_size": POOL_SIZE,
         "max_overflow": 0,
         "pool_timeout": POOL_WAIT_SECONDS,
-        "connect_args": {"options": options, "connect_timeout": DATABASE_CONNECT_SECONDS, **_DEAD_LINE},
+        "connect_args": {
+            "options": options,
+            "connect_timeout": DATABASE_CONNECT_SECONDS,
+            # What is often run is prepared by `services.base.wire`. psycopg would forget all that a connection has
+            # prepared, that wire's too, whenever a transaction is rolled back, and each read ends so.
+            "prepare_threshold": None,
+            **_DEAD_LINE,
+        },
     }
 
 

@@ -21,7 +21,7 @@ from app.domain.spending import Capture, HoldRequest, Spend
 from app.models.base import Base
 from app.models.engine import engine_options, prepare
 from app.services.audit.ledger import AsOf, AuditState, audit_slot
-from app.services.base.transaction import Connected, Sessions, read, transact
+from app.services.base.transaction import Connected, Sessions, Transaction, read, transact
 from app.services.ledger import balance, post, spend
 from app.services.ledger.batches import book_batch
 from app.services.ledger.expiry import expire_due
@@ -138,13 +138,14 @@ def test_the_loser_of_a_race_for_one_key_is_told_to_run_again(sessions: Sessions
     _credit(sessions, 100)
     request = Spend(USER, "coin", 1, "k")
     second: list[Any] = []
-    with sessions.begin() as first:
-        spend(first, SLOT, request, at=NOW)
+    engine = sessions.kw["bind"]
+    with engine.begin() as first:
+        spend(Transaction(first), SLOT, request, at=NOW)
 
         def race() -> None:
             try:
-                with sessions.begin() as session:
-                    second.append(spend(session, SLOT, request, at=NOW))
+                with engine.begin() as connection:
+                    second.append(spend(Transaction(connection), SLOT, request, at=NOW))
             except Raced as raced:
                 second.append(raced)
 

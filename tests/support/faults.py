@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -16,6 +17,7 @@ from sqlalchemy.engine import make_url
 
 from app.models.engine import engine_options
 from tests.support.databases import as_in_service
+from tests.support.watched_wire import watch_wires, watched_cursor
 
 
 class Injected(Exception):
@@ -90,7 +92,9 @@ def fused_engine(url: str, fuse: Fuse) -> Engine:
         options["connect_args"]["factory"] = _sqlite_connection(fuse)
     else:
         options["creator"] = _postgres_creator(url, fuse, options.pop("connect_args"))
-    return as_in_service(create_engine(url, **options))
+    engine = create_engine(url, **options)
+    watch_wires(engine, partial(_statement, fuse))
+    return as_in_service(engine)
 
 
 def _sqlite_connection(fuse: Fuse) -> type[sqlite3.Connection]:
@@ -118,15 +122,6 @@ def _sqlite_connection(fuse: Fuse) -> type[sqlite3.Connection]:
 
 
 def _postgres_creator(url: str, fuse: Fuse, connect_args: dict[str, Any]) -> Callable[[], psycopg.Connection[Any]]:
-    class FusedCursor(psycopg.Cursor[Any]):
-        def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
-            _statement(fuse, str(query), self.connection)
-            return super().execute(query, *args, **kwargs)
-
-        def executemany(self, query: Any, *args: Any, **kwargs: Any) -> None:
-            _statement(fuse, str(query), self.connection)
-            super().executemany(query, *args, **kwargs)
-
     class FusedConnection(psycopg.Connection[Any]):
         def commit(self) -> None:
             fuse.step("before commit", self)
@@ -134,7 +129,8 @@ def _postgres_creator(url: str, fuse: Fuse, connect_args: dict[str, Any]) -> Cal
             fuse.step("after commit", self)
 
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    return lambda: FusedConnection.connect(plain, cursor_factory=FusedCursor, **connect_args)
+    cursor = watched_cursor(partial(_statement, fuse))
+    return lambda: FusedConnection.connect(plain, cursor_factory=cursor, **connect_args)
 
 
 def _statement(fuse: Fuse, sql: str, connection: Any) -> None:

@@ -12,7 +12,7 @@ from app.domain.limits import LedgerRules
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
 from app.services.audit.ledger import AsOf, AuditState, audit_slot
-from app.services.base.transaction import Sessions, read, transact
+from app.services.base.transaction import Sessions, Transaction, read, transact
 from app.services.ledger import Balance, Line, balance, post, spend, statement
 from app.services.ledger.batches import BatchResult, book_batch
 from app.services.ledger.expiry import expire_due
@@ -74,12 +74,15 @@ class WalletOwner:
 
     def freeze(self) -> None:
         """As the service that freezes does, but for the entry in its own table."""
-        with self.sessions.begin() as session:
-            wallet_ = self.wallet()
-            with LedgerTransaction(session, self.rules, [(self.slot, wallet_)], self.now) as books:
+        wallet_ = self.wallet()
+
+        def work(tx: Transaction) -> None:
+            with LedgerTransaction(tx, self.rules, [(self.slot, wallet_)], self.now) as books:
                 book = books.book(self.slot, wallet_)
                 book.frozen = True
                 books.touch(book)
+
+        transact(self.sessions, work)
 
     def sweep(self) -> int:
         return expire_due(self.sessions, at=self.now, rules=self.rules)

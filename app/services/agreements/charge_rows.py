@@ -14,7 +14,7 @@ from app.models.base import AnyRow
 from app.models.orders import Order, Payment
 from app.providers.facts import Intent
 from app.services.base.context import Tx
-from app.services.base.statements import Flight, make_row_type
+from app.services.base.statements import make_row_type
 from app.services.base.upsert import NumberTaken, insertion_if_new
 from app.services.payments import intents, payment_rows
 
@@ -109,11 +109,9 @@ def new_payment(
 
 def write(tx: Tx, order: Any, payment: Any) -> None:
     """Write a payment, and its order unless that is there (None)."""
-    flight = Flight(tx)
     if order is not None:
-        flight.add(_INSERT_ORDER, [order._asdict()], wrong=NumberTaken)
-    flight.add(_INSERT_PAYMENT, [payment._asdict()], wrong=NumberTaken)
-    flight.land()
+        tx.later(_INSERT_ORDER, [order._asdict()], wrong=NumberTaken)
+    tx.later(_INSERT_PAYMENT, [payment._asdict()], wrong=NumberTaken)
 
 
 def latest_payment(tx: Tx, slot: int, order_id: int) -> AnyRow:

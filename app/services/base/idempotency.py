@@ -20,8 +20,9 @@ from app.models.ledger import HOLDS, REFUSALS, TRANSFERS
 from app.models.orders import IdempotencyKey
 from app.services.base.context import Core, Place, Tx
 from app.services.base.errors import DomainError, KeyReused, remembered_refusal
-from app.services.base.statements import Flight, Sent, Statement, make_row_type, with_names
+from app.services.base.statements import Statement, make_row_type, with_names
 from app.services.base.upsert import insertion_if_new
+from app.services.base.wire import Sent
 
 NO_RESOURCE = 0
 """The resource of a refusal, and of a request whose parts have keys of their own (a batch)."""
@@ -195,13 +196,14 @@ def claim_or_stop(tx: Tx, slot: int, request: Keyed, resource_id: int) -> None:
         raise _Answered(known)
 
 
-def add_claim(tx: Tx, flight: Flight, slot: int, request: Keyed, resource_id: int) -> Sent:
-    """Bind the key to the resource by a statement of this flight; `stop_unless_new` looks at what came of it."""
-    return flight.add(_CLAIM, [_row(tx, slot, request, resource_id, None)])[0]
+def add_claim(tx: Tx, slot: int, request: Keyed, resource_id: int) -> Sent:
+    """Bind the key to the resource with what is sent next; `stop_unless_new` looks at what came of it."""
+    return tx.later(_CLAIM, [_row(tx, slot, request, resource_id, None)])[0]
 
 
 def stop_unless_new(tx: Tx, slot: int, request: Keyed, claim: Sent) -> None:
-    """After the flight: where another request was faster, this transaction is undone (see `claim_or_stop`)."""
+    """Send what waits: where another request was faster, this transaction is undone (see `claim_or_stop`)."""
+    tx.send()
     known = None if claim.count == 1 else find_key(tx, slot, request)
     if known is not None:
         raise _Answered(known)

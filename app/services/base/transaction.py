@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
-import psycopg
 import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -52,7 +51,11 @@ def transact(
     for attempt in range(1, attempts + 1):
         try:
             with engine.begin() as connection:
-                return work(make(connection))
+                tx = make(connection)
+                tx.is_repeated = attempt > 1
+                done = work(tx)
+                tx.send()
+                return done
         except DBAPIError as error:
             _pause_after(error, attempt, attempts)
     raise AssertionError("unreachable")
@@ -87,16 +90,11 @@ def alone(sessions: Sessions, work: Callable[[W], T], make: Make[W]) -> T:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with engine.connect() as connection:
-                driver: Any = connection.connection.driver_connection
-                if not isinstance(driver, psycopg.Connection):  # in SQLite, a statement outside BEGIN commits by itself
-                    return work(make(connection))
-                # Told to the driver: SQLAlchemy's isolation level AUTOCOMMIT costs a tenth of a read (2026-11).
-                driver.autocommit = True
-                try:
-                    return work(make(connection))
-                finally:
-                    if not driver.closed:
-                        driver.autocommit = False
+                tx = make(connection)
+                tx.begins = False
+                done = work(tx)
+                tx.send()
+                return done
         except DBAPIError as error:
             _pause_after(error, attempt, ATTEMPTS)
     raise AssertionError("unreachable")

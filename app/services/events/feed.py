@@ -27,7 +27,7 @@ from app.models.events import EVENTS, FEEDS
 from app.models.slot_guard import sweep
 from app.services.base.context import Core, Place, Tx
 from app.services.base.errors import DomainError, NotACursor, NotFound
-from app.services.base.statements import Flight, Statement
+from app.services.base.statements import Statement
 from app.services.base.upsert import insert_if_new
 
 FEED = "all"
@@ -83,10 +83,8 @@ def _place_events(place: Place) -> int:
             placed = tx.scalar(_LOCK)
         # Read after the lock: whatever another one has placed by now is seen as placed.
         found = tx.execute(_NEXT, {"most": PLACED_AT_ONCE}).all()
-        flight = Flight(tx)
         for number, row in enumerate(found, placed + 1):
-            flight.add(_PLACE, {"at_slot": row.slot, "at_id": row.id, "place": number})
-        flight.land()
+            tx.later(_PLACE, {"at_slot": row.slot, "at_id": row.id, "place": number})
         if found:
             tx.execute(update(FEEDS).where(_n.name == FEED).values(placed=placed + len(found)))
         return len(found)

@@ -25,7 +25,7 @@ from app.domain.event_types import EventType
 from app.domain.ledger import microseconds
 from app.models.base import Json, Moment
 from app.models.events import EVENTS
-from app.services.base.statements import Flight, LostRace, Move, Sized
+from app.services.base.statements import LostRace, Move, Sized
 from app.services.base.transaction import Connected, Transaction
 
 MOST_AT_ONCE = 32
@@ -122,15 +122,15 @@ class Outbox:
         """The first event of a slot says beside which row all of that slot are written."""
         self._by_slot.setdefault(slot, (anchor_id, []))[1].append(event)
 
-    def board(self, flight: Flight) -> None:
-        """One statement for each slot (and each MOST_AT_ONCE events). The flight raises LostRace if a row that they are
-        written beside is not there."""
+    def board(self, tx: Transaction) -> None:
+        """One statement for each slot (and each MOST_AT_ONCE events), sent with what is sent next. Raises LostRace then
+        if a row that they are written beside is not there."""
         statement = insertion(self._anchor)
         for slot, (anchor_id, events) in self._by_slot.items():
             for start in range(0, len(events), MOST_AT_ONCE):
                 part = events[start : start + MOST_AT_ONCE]
                 values = _values(slot, anchor_id, part, self._written_at)
-                flight.add(statement.of(len(part)), values, wrong=LostRace, rows=len(part))
+                tx.later(statement.of(len(part)), values, wrong=LostRace, rows=len(part))
 
 
 def _values(slot: int, anchor_id: Any, events: Sequence[Event], written_at: datetime) -> dict[str, Any]:

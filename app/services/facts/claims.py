@@ -19,7 +19,8 @@ from app.domain.numbers import slot_of_reference, slot_of_user
 from app.models.catalogue import Claim
 from app.services.base.context import Core
 from app.services.base.sanitize import name_of
-from app.services.base.statements import Row, RowInsert, Statement
+from app.services.base.statements import RowInsert, Statement
+from app.services.base.wire import Row
 
 
 @dataclass(frozen=True, slots=True)

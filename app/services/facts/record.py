@@ -28,7 +28,7 @@ from app.models.orders import FACTS
 from app.services.base.context import Tx
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.sanitize import name_of, printable, problem_text
-from app.services.base.statements import Flight, RowInsert, Sent
+from app.services.base.statements import RowInsert
 from app.services.base.upsert import NUMBER_ATTEMPTS, NumberTaken, ToldMeanwhile, insertion_if_new
 from app.services.payments import fact_rows
 from app.services.refunds import refund_facts
@@ -89,20 +89,28 @@ def record(
     here until the first has committed.
 
     Whoever has locked the fact's payment comes here with that lock: first the order, then the fact, for everybody.
-    `new` are the rows of a payment that is made for this fact. Raises ToldMeanwhile if it was told before all the same:
-    then that payment must not stay.
+    `new` are the rows of a payment that is made for this fact. If a fact that was taken for new was told before,
+    ToldMeanwhile is raised, at the latest before the commit: then nothing of what followed from the fact may stay, and
+    the repeated transaction looks first.
     """
     # Money of a payment that is paid is nearly always the fact that paid it: look before a row is made in vain.
     known = _find_told(tx, reported) if decision.reason == SECOND_TRADE else None
     if known is not None:
         return StoredFact(reported, known.id, decision, known)
     row = _row(tx, reported, decision, payment_id)
+    if (new or decision.payment is not None) and not tx.is_repeated:
+        # A word that moves its payment is nearly always told for the first time: nobody waits for its insertion.
+        row["id"] = fact_id = tx.core.numbers.next(reported.slot)
+        row["seal"] = tx.core.rules.ledger.seals.of_row("facts", row)
+        write_new(tx, new)
+        tx.later(_INSERT, [row], wrong=ToldMeanwhile)
+        return StoredFact(reported, fact_id, decision)
     for _ in range(NUMBER_ATTEMPTS):
         fact_id = tx.core.numbers.next(reported.slot)
         row["id"] = fact_id
         row["seal"] = tx.core.rules.ledger.seals.of_row("facts", row)
-        rows = [row]
-        (inserted,) = _insert_after(tx, new, rows) if new else _INSERT.run(tx, rows)
+        write_new(tx, new)
+        (inserted,) = _INSERT.run(tx, [row])
         if inserted.count == 1:
             return StoredFact(reported, fact_id, decision)
         if new:
@@ -124,18 +132,9 @@ def _find_told(tx: Tx, reported: ReportedFact) -> Any:
 
 
 def write_new(tx: Tx, new: Sequence[NewRows]) -> None:
-    """Insert the rows of a payment that is made for a fact which is stored already."""
-    _insert_after(tx, new, [])
-
-
-def _insert_after(tx: Tx, new: Sequence[NewRows], facts: list[dict[str, Any]]) -> list[Sent]:
-    """Insert a fact after the rows of its payment, in one flight."""
-    flight = Flight(tx)
+    """Insert the rows of a payment that is made for a fact."""
     for insertion, rows in new:
-        flight.add(insertion, rows, wrong=NumberTaken)
-    sent = flight.add(_INSERT, facts)
-    flight.land()
-    return sent
+        tx.later(insertion, rows, wrong=NumberTaken)
 
 
 def stored_again(tx: Tx, stored: StoredFact) -> StoredFact:

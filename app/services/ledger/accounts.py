@@ -17,15 +17,16 @@ from operator import attrgetter, itemgetter
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
-from sqlalchemy import ColumnElement, Engine, Transaction, Uuid, and_, bindparam, func, literal, or_, select
+from sqlalchemy import ColumnElement, Engine, Uuid, and_, bindparam, func, literal, or_, select
 
 from app.domain.books import Book
 from app.domain.ledger import JOURNAL, AccountName, genesis
 from app.domain.numbers import SLOT_BITS
 from app.models.ledger import ACCOUNTS, HOLDS, LOTS, REFUSALS, TRANSFERS
 from app.models.orders import IDEMPOTENCY
-from app.services.base.statements import Flight, Row, RowInsert, Sized, Statement
+from app.services.base.statements import RowInsert, Sized, Statement, Transaction
 from app.services.base.transaction import Connected
+from app.services.base.wire import Row
 from app.services.ledger.lot_rows import LOT_STATE
 
 AccountPlace = tuple[int, AccountName]
@@ -197,7 +198,7 @@ def _lock(
     key: tuple[str, str] = NO_KEY,
 ) -> None:
     """One statement for each slot (and each NAMES_AT_ONCE names), in the order of the slots, in one flight."""
-    flight, answers, by_slot = Flight(session), [], defaultdict[int, list[AccountName]](list)
+    answers, by_slot = [], defaultdict[int, list[AccountName]](list)
     for slot, name in places:
         by_slot[slot].append(name)
     for slot in sorted(by_slot):
@@ -215,8 +216,8 @@ def _lock(
             if wanted:
                 values["key_owner"], values["key_text"] = key
             statement = (_LOCK if locked.lots is None else _LOCK_WITH_LOTS)[len(wanted)]
-            answers.append((slot, flight.add(statement.of(len(part)), values)[0]))
-    flight.land()
+            answers.append((slot, session.later(statement.of(len(part)), values)[0]))
+    session.send()
     unanswered = set(ids)
     for slot, answer in answers:
         for row in answer.rows:
@@ -253,7 +254,7 @@ def _lock_order(name: AccountName) -> tuple[Any, ...]:
 def _make(session: Connected, wanted: Sequence[AccountPlace], locked: Locked) -> None:
     """Insert the missing accounts. What this transaction inserted is its own; what another one has inserted meanwhile
     is locked, or its number read. A deadlock with that other one is possible, and repeats the transaction."""
-    _note_maker(session)
+    _makers.add(session)
     numbers = locked.numbers
     for attempt in range(NUMBERS_OF_NAME):
         rows = {_number(place, attempt): place for place in wanted}
@@ -290,8 +291,7 @@ _makers: WeakSet[Transaction] = WeakSet()
 
 def _numbers(session: Connected, places: Iterable[AccountPlace]) -> dict[AccountPlace, int]:
     """The numbers of those system accounts that exist. They never change: what others have committed is remembered."""
-    connection = session.connection()
-    memory = _remembered.setdefault(connection.engine, {})
+    memory = _remembered.setdefault(session.engine, {})
     found, unknown = {}, []
     for place in places:
         if place in memory:
@@ -308,17 +308,11 @@ def _numbers(session: Connected, places: Iterable[AccountPlace]) -> dict[Account
             part = names[start : start + NAMES_AT_ONCE]
             rows = _NUMBERS.of(len(part)).rows(session, _name_values(slot, part))
             read |= {(slot, AccountName._make(row[:4])): row[4] for row in rows}
-    if connection.get_transaction() not in _makers:
+    if session not in _makers:
         if len(memory) + len(read) > REMEMBERED:
             memory.clear()
         memory |= read
     return found | read
-
-
-def _note_maker(session: Connected) -> None:
-    transaction = session.connection().get_transaction()
-    if transaction is not None:
-        _makers.add(transaction)
 
 
 # --- rows ---

@@ -24,7 +24,7 @@ from app.domain.limits import LedgerRules, periods
 from app.domain.lots import NEVER, LotLeft
 from app.domain.opening import SEALED_KINDS
 from app.models.ledger import ACCOUNTS, GRANT_SEALS, LOT_USES, LOTS, MARKS, REFUSALS, TRANSFERS
-from app.services.base.statements import Flight, LostRace, Move, RowInsert
+from app.services.base.statements import LostRace, Move, RowInsert
 from app.services.base.transaction import Connected
 from app.services.events.outbox import Event, Outbox, cause_in
 from app.services.ledger import accounts, hold_rows, idempotency, lot_rows
@@ -104,30 +104,30 @@ class LedgerTransaction:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
-        """Write everything in one flight, unless the block raised. Rows come before those that refer to them."""
+        """Write everything with what is sent next, unless the block raised. Rows come before those that refer to them.
+        Raised then: LostRace, and Raced."""
         if kind is not None:
             return
         books = list(self._changed.values())
         for book in books:
             if book.lots is not None:
                 book.settle(self.rules.spend_order, self.at_us)
-        flight = Flight(self.session)
+        tx = self.session
         for statement, values in (*self.beside, *map(hold_rows.change_of, self._holds.values())):
-            flight.add(statement, values, wrong=LostRace)
-        flight.add(accounts.WRITE, list(map(accounts.row_of, books)))
-        flight.add(_ADD_TRANSFERS, self._transfers, wrong=Raced)
+            tx.later(statement, values, wrong=LostRace)
+        tx.later(accounts.WRITE, list(map(accounts.row_of, books)))
+        tx.later(_ADD_TRANSFERS, self._transfers, wrong=Raced)
         inserts = {_ADD_LOTS: self._lots, _ADD_USES: self._uses, _ADD_MARKS: self._marks, _ADD_SEALS: self._seals}
         for insert, rows in inserts.items():
             if rows:
-                flight.add(insert, rows)
+                tx.later(insert, rows)
         if self._refusals:
-            flight.add(_ADD_REFUSALS, self._refusals, wrong=Raced)
+            tx.later(_ADD_REFUSALS, self._refusals, wrong=Raced)
         for book in books:
             if book.written:
                 for values in lot_rows.remaining_values(book):
-                    flight.add(lot_rows.WRITE_REMAINING.of((len(values) - 2) // 2), values)
-        self._outbox.board(flight)
-        flight.land()
+                    tx.later(lot_rows.WRITE_REMAINING.of((len(values) - 2) // 2), values)
+        self._outbox.board(tx)
 
     def book(self, slot: int, name: AccountName) -> Book:
         """The account, to read it or to change what is no posting (`touch` it then)."""

@@ -12,7 +12,8 @@ from app.domain.books import Book
 from app.domain.ledger import Lot, microseconds
 from app.domain.lots import NEVER, LotLeft
 from app.models.ledger import LOTS
-from app.services.base.statements import Connected, Row, Sized, Statement
+from app.services.base.statements import Connected, Sized, Statement
+from app.services.base.wire import Row
 
 L = LOTS.c
 LOTS_AT_ONCE = 64

@@ -35,7 +35,7 @@ from app.domain.numbers import key_owner, rival_ids
 from app.domain.spending import Spend, refusal
 from app.models.ledger import ACCOUNTS, HOLDS, REFUSALS, TRANSFERS
 from app.models.orders import IDEMPOTENCY
-from app.services.base.statements import Flight, Move, Statement
+from app.services.base.statements import Move, Statement
 from app.services.base.transaction import Connected
 from app.services.events import outbox
 from app.services.events.outbox import Event
@@ -216,10 +216,9 @@ def _entered(session: Connected, values: Mapping[str, Any], told: Move | None) -
 
     Raises Raced if another transaction has booked the transfer meanwhile: then the event finds a row to stand beside.
     """
-    flight = Flight(session)
-    entered = flight.add(ENTER, values)
-    events = [] if told is None else flight.add(*told)
-    flight.land()
+    entered = session.later(ENTER, values)
+    events = [] if told is None else session.later(*told)
+    session.send()
     if entered[0].count == 0 and any(event.count for event in events):
         raise Raced
     return entered[0].count == 1

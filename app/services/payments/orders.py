@@ -48,7 +48,7 @@ from app.services.base.idempotency import (
     stop_unless_new,
 )
 from app.services.base.list_pages import ListPage, ListPlace, page_everywhere, page_of
-from app.services.base.statements import Flight, Statement, make_row_type, with_names
+from app.services.base.statements import Statement, make_row_type, with_names
 from app.services.base.upsert import NumberTaken, insertion_if_new
 from app.services.payments import intents, order_rows, payment_rows, repeated_attempts
 from app.services.payments.order_limits import check_limits, check_time
@@ -180,11 +180,9 @@ def create_order(core: Core, wanted: NewOrder, request: Keyed) -> Placed:
         check_time(account, order.expires_at, tx.now)
         check_limits(tx, slot, wanted.user_id, new_order=True)
         payment = _payment_row(tx, order, 1, account, pay_by, str(buyer.token), buyer.store_ids, request)
-        flight = Flight(tx)
-        claim = add_claim(tx, flight, slot, request, order.id)
-        flight.add(_INSERT_ORDER, [order._asdict()], wrong=NumberTaken)
-        flight.add(_INSERT_PAYMENT, [payment._asdict()], wrong=NumberTaken)
-        flight.land()
+        claim = add_claim(tx, slot, request, order.id)
+        tx.later(_INSERT_ORDER, [order._asdict()], wrong=NumberTaken)
+        tx.later(_INSERT_PAYMENT, [payment._asdict()], wrong=NumberTaken)
         stop_unless_new(tx, slot, request, claim)
         return Placed(order.id, payment.id, OrderView(order, [payment]))
 
@@ -207,9 +205,7 @@ def add_payment(core: Core, user_id: str, order_id: int, pay_by: PayBy, request:
         account, valid = _judged(tx, order, attempts, pay_by)
         token, store_ids = str(order.token), order.store_ids or {}
         payment = _payment_row(tx, order, attempts.attempts + 1, account, valid, token, store_ids, request)
-        flight = Flight(tx)
-        flight.add(_INSERT_PAYMENT, [payment._asdict()], wrong=NumberTaken)
-        flight.land()
+        tx.later(_INSERT_PAYMENT, [payment._asdict()], wrong=NumberTaken)
         return int(payment.id)
 
     return decided_once(core, slot, request, decide)

@@ -24,8 +24,9 @@ from app.domain.status import (
 from app.models.base import AnyRow
 from app.models.orders import FactRow, Order, Payment, User
 from app.services.base.context import Tx
-from app.services.base.statements import Move, Row, Statement, make_row_type
+from app.services.base.statements import Move, Statement, make_row_type
 from app.services.base.transaction import Connected
+from app.services.base.wire import Row
 from app.services.payments import order_rows
 
 LAPSED_PROBLEM = "lapsed: the provider knew of no payment when time and grace were over"

@@ -16,7 +16,7 @@ from app.domain.event_types import ALL_TYPES, EventType
 from app.domain.ledger import KeyConflict, Lot, Posted, Transfer, system
 from app.domain.limits import LedgerRules
 from app.domain.spending import HoldRequest, Spend
-from app.services.base.statements import CURSORS
+from app.services.base.statements import WIRE
 from app.services.base.transaction import Sessions, transact
 from app.services.ledger import post, spend
 from app.services.ledger.accounts import STATE
@@ -24,6 +24,7 @@ from app.services.ledger.batches import book_batch
 from app.services.ledger.hold_rows import Held
 from app.services.ledger.holds import hold
 from tests.support.wallet_owner import HOUR, NOW, WalletOwner
+from tests.support.watched_wire import WatchedWire, watched_cursor
 
 
 @contextmanager
@@ -31,29 +32,28 @@ def statements(sessions: Sessions) -> Iterator[list[str]]:
     """All that is sent in the block, BEGIN and COMMIT aside."""
     engine: Engine = sessions.kw["bind"]
     seen: list[str] = []
-    taken: list[Any] = []
+    taken: list[tuple[Any, Any]] = []
 
-    class Cursor(psycopg.Cursor[Any]):
-        def execute(self, query: Any, *values: Any, **more: Any) -> Any:
-            seen.append(str(query))
-            return super().execute(query, *values, **more)
+    def saw(sql: str, _: Any) -> None:
+        seen.append(sql)
 
     def watch(driver: Any, record: Any, _: Any) -> None:
-        taken.append(driver)
+        taken.append((driver, record))
         if engine.dialect.name == "sqlite":
             driver.set_trace_callback(lambda sql: seen.append(sql) if _is_work(sql) else None)
         else:
-            record.info.pop(CURSORS, None)
-            driver.cursor_factory = Cursor
+            record.info[WIRE] = WatchedWire(driver, saw)
+            driver.cursor_factory = watched_cursor(saw)
 
     event.listen(engine, "checkout", watch)
     yield seen
     event.remove(engine, "checkout", watch)
-    for driver in taken:
+    for driver, record in taken:
         if engine.dialect.name == "sqlite":
             driver.set_trace_callback(None)
         else:
             driver.cursor_factory = psycopg.Cursor
+            record.info.pop(WIRE, None)
 
 
 def _is_work(sql: str) -> bool:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import psycopg
 import pytest
 from sqlalchemy import Engine, event, text
 
@@ -18,6 +17,7 @@ from app.services.calls import payment_queries, payment_starts
 from app.services.payments import orders, payment_rows
 from app.services.payments.order_rows import OrderFilter
 from app.services.payments.orders import NewOrder, PayBy
+from tests.support.watched_wire import watch_wires, watched_cursor
 from tests.support.web_client import BACKEND_KEY, ApiClient, build_client, order_body, token
 from tests.support.world import World
 
@@ -32,6 +32,7 @@ class Counter:
         self.statements: list[str] = []
         self.transactions = 0
         event.listen(engine, "connect", self._connected)
+        watch_wires(engine, self._sent)
         event.listen(engine, "begin", self._began)
         engine.dispose()  # connections made before are not watched
 
@@ -46,14 +47,10 @@ class Counter:
         if isinstance(connection, sqlite3.Connection):
             connection.set_trace_callback(self._seen)
         else:
-            seen = self._seen
+            connection.cursor_factory = watched_cursor(self._sent)
 
-            class Counted(psycopg.Cursor[Any]):
-                def execute(self, query: Any, *more: Any, **named: Any) -> Any:
-                    seen(str(query))
-                    return super().execute(query, *more, **named)
-
-            connection.cursor_factory = Counted
+    def _sent(self, statement: str, _: Any) -> None:
+        self._seen(statement)
 
     def _seen(self, statement: str) -> None:
         if not statement.lstrip().upper().startswith(AROUND):

@@ -1,0 +1,244 @@
+"""What goes over a connection's wire: texts of statements with their values, several in one flight.
+
+To PostgreSQL they go over `psycopg.pq`, psycopg's public wrapper of libpq, prepared once for each connection. The
+connection is psycopg's own, so what SQLAlchemy executes itself is in one transaction with these. psycopg's cursor does
+more for each statement, in Python: that was an eighth of a notification's CPU (ADR 70).
+
+Three things are minded here. `get_result` lets no other thread run while it waits, and one of them may hold the lock
+that this one waits for: so it is asked only when an answer is there. An error between sending and reading leaves
+answers that the next user of the connection would take for his own: so the connection is closed. And a text ends at a
+NUL in libpq's text format: psycopg's dumper refuses such a text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import select
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from typing import Any, cast
+from uuid import UUID
+
+import psycopg
+from psycopg import pq
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.types.json import Json, Jsonb
+from sqlalchemy import ClauseElement, DateTime, LargeBinary, Uuid
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
+
+from app.models import slot_guard
+
+Row = tuple[Any, ...]
+MOST_PREPARED = 200
+"""Statements that one connection has prepared; the one that was not used for longest is let go."""
+FORGOTTEN = "26000"
+"""SQLSTATE of a prepared statement that the server does not have: a pooler stands between, or DISCARD ALL was sent."""
+_DONE = frozenset({pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK})
+_CAN_CLOSE = psycopg.capabilities.has_send_close_prepared()
+"""The word DEALLOCATE would do in its place, but a pooler that follows prepared statements does not read it."""
+_NAMED = re.compile(r"%\((\w+)\)s")
+"""A value in a text for psycopg."""
+_numbers = count(1)
+_json_text = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
+class Text:
+    """One statement for one dialect, its values in the order in which the driver wants them, and what the values and
+    the columns of its answer pass on their way."""
+
+    __slots__ = ("constants", "formats", "names", "readers", "returns", "sql", "writers")
+
+    def __init__(self, element: ClauseElement, dialect: Dialect) -> None:
+        compiled = cast(SQLCompiler, element.compile(dialect=dialect))
+        slot_guard.check_statement(compiled.string)
+        self.sql, self.names = _in_order(compiled)
+        self.constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+        types = [compiled.binds[name].type.dialect_impl(dialect) for name in self.names]
+        self.writers = [(at, write) for at, kind in enumerate(types) if (write := _writer(kind, dialect)) is not None]
+        self.formats = [_format(kind) for kind in types]
+        """How PostgreSQL gets each value. It infers the types from the values' places."""
+        columns = list(getattr(element, "exported_columns", ()))
+        self.returns = bool(columns)
+        readers = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
+        self.readers = [(at, read) for at, read in enumerate(readers) if read is not None]
+
+
+def _in_order(compiled: SQLCompiler) -> tuple[str, list[str]]:
+    """The text as the driver sends it, and the names of its values in their order.
+
+    To PostgreSQL a value that stands in the text twice is sent once, as one `$1`: a server that is divided by slots has
+    to see that two tables are asked for one slot.
+    """
+    if compiled.positiontup is not None:
+        return compiled.string, compiled.positiontup
+    names = list(dict.fromkeys(_NAMED.findall(compiled.string)))
+    places = {name: f"${at}" for at, name in enumerate(names, 1)}
+    return _NAMED.sub(lambda found: places[found[1]], compiled.string).replace("%%", "%"), names
+
+
+def _writer(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+    """What a value passes before it is sent. What psycopg would dump in Python goes to PostgreSQL as text or bytes."""
+    write = kind.bind_processor(dialect)
+    if dialect.name != "postgresql":
+        return write
+    if isinstance(kind, Uuid):
+        return _uuid_bytes
+    if type(kind) is LargeBinary:
+        return None
+    return None if write is None else partial(_unwrapped, write)
+
+
+def _uuid_bytes(value: UUID | None) -> bytes | None:
+    return None if value is None else value.bytes
+
+
+def _unwrapped(write: Callable[[Any], Any], value: Any) -> Any:
+    """The value without psycopg's wrapper around documents and bytes."""
+    written = write(value)
+    if isinstance(written, Json | Jsonb):
+        return _json_text(written.obj)
+    return written.obj if isinstance(written, psycopg.Binary) else written
+
+
+def _format(kind: TypeEngine[Any]) -> PyFormat:
+    """Text for what the server can read as any type; bytes, moments and UUIDs travel as they are in memory."""
+    binary = isinstance(getattr(kind, "impl_instance", kind), LargeBinary | DateTime | Uuid)
+    return PyFormat.BINARY if binary else PyFormat.TEXT
+
+
+@dataclass(slots=True)
+class Sent:
+    """A statement on its way, and, once it has landed, the rows that it returned and how many it touched."""
+
+    text: Text
+    values: list[Any]
+    rows: list[Row] = field(default_factory=list)
+    count: int = 0
+
+    def named_values(self) -> dict[str, Any]:
+        return dict(zip(self.text.names, self.values, strict=True))
+
+    def take(self, rows: list[Row], count: int) -> None:
+        """Put the answer here, its values as the columns' types give them."""
+        self.count = count
+        for number, row in enumerate(rows) if self.text.readers else ():
+            values = list(row)
+            for at, read in self.text.readers:
+                values[at] = read(values[at])
+            rows[number] = tuple(values)
+        self.rows = rows
+
+
+class Wire:
+    """One connection of psycopg's, and what it has prepared."""
+
+    def __init__(self, driver: psycopg.Connection[Any]) -> None:
+        self._driver = driver
+        self._transformer = Transformer.from_context(driver)
+        self._names: OrderedDict[Text, bytes] = OrderedDict()
+
+    def fly(self, sent: Sequence[Sent], *, begin: bool) -> None:
+        """Send these, wait once, and put each answer into its statement. With `begin` a BEGIN goes before them where no
+        transaction is open. Raises psycopg's errors; after an error of the server the transaction has failed."""
+        packed = [self.packed(part) for part in sent]
+        pgconn = self._driver.pgconn
+        pgconn.enter_pipeline_mode()
+        try:
+            commands = self._send(pgconn, sent, packed, begin=begin)
+            answers = _until_sync(pgconn)
+            if pgconn.status != pq.ConnStatus.BAD:
+                pgconn.exit_pipeline_mode()
+        except BaseException:
+            pgconn.finish()
+            raise
+        for at, answer in enumerate(answers):
+            if answer.status not in _DONE:
+                raise self._failure(pgconn, commands[at:], answer)
+        for command, answer in zip(commands, answers, strict=True):
+            if isinstance(command, Sent):
+                self._take(command, answer)
+
+    def packed(self, part: Sent) -> tuple[Sequence[Any], Sequence[Any]]:
+        """The values as libpq sends them, and their formats. Nothing has been sent yet."""
+        transformer = self._transformer
+        return transformer.dump_sequence(part.values, part.text.formats), list(transformer.formats or ())
+
+    def _send(
+        self, pgconn: pq.abc.PGconn, sent: Sequence[Sent], packed: Sequence[Any], *, begin: bool
+    ) -> list[Sent | Text | None]:
+        """What was sent, in its order: a statement, a text to be prepared, or (None) a word that has no answer."""
+        commands: list[Sent | Text | None] = []
+        if begin and pgconn.transaction_status == pq.TransactionStatus.IDLE:
+            pgconn.send_query_params(self._begin(), None)
+            commands.append(None)
+        for part, (values, formats) in zip(sent, packed, strict=True):
+            name = self._names.get(part.text)
+            if name is None:
+                commands += self._prepare(pgconn, part.text)
+                name = self._names[part.text]
+            else:
+                self._names.move_to_end(part.text)
+            pgconn.send_query_prepared(name, values, formats, pq.Format.TEXT)
+            commands.append(part)
+        pgconn.pipeline_sync()
+        return commands
+
+    def _prepare(self, pgconn: pq.abc.PGconn, text: Text) -> list[Sent | Text | None]:
+        commands: list[Sent | Text | None] = [text]
+        if len(self._names) >= MOST_PREPARED and _CAN_CLOSE:
+            _, oldest = self._names.popitem(last=False)
+            pgconn.send_close_prepared(oldest)
+            commands.insert(0, None)
+        self._names[text] = name = b"tillbook_%d" % next(_numbers)
+        pgconn.send_prepare(name, text.sql.encode())
+        return commands
+
+    def _begin(self) -> bytes:
+        level = self._driver.isolation_level
+        return b"BEGIN" if level is None else b"BEGIN ISOLATION LEVEL " + level.name.replace("_", " ").encode()
+
+    def _failure(self, pgconn: pq.abc.PGconn, unanswered: Sequence[object], answer: pq.abc.PGresult) -> Exception:
+        """The error of a flight, of which these were not done."""
+        for command in unanswered:
+            if isinstance(command, Text):
+                self._names.pop(command, None)
+        if pgconn.status == pq.ConnStatus.BAD:
+            return psycopg.OperationalError(f"the connection is lost: {answer.get_error_message()}")
+        failure = psycopg.errors.error_from_result(answer)
+        if failure.sqlstate == FORGOTTEN:
+            self._names.clear()
+        return failure
+
+    def _take(self, part: Sent, answer: pq.abc.PGresult) -> None:
+        rows: list[Row] = []
+        if part.text.returns and answer.ntuples:
+            self._transformer.set_pgresult(answer)
+            rows = self._transformer.load_rows(0, answer.ntuples, tuple)
+        part.take(rows, -1 if answer.command_tuples is None else answer.command_tuples)
+
+
+def _until_sync(pgconn: pq.abc.PGconn) -> list[pq.abc.PGresult]:
+    """The answers of one flight, in the order of its commands."""
+    answers: list[pq.abc.PGresult] = []
+    waiting = select.poll()
+    unsent = pgconn.flush()
+    while True:
+        while unsent or pgconn.is_busy():
+            waiting.register(pgconn.socket, select.POLLIN | (select.POLLOUT if unsent else 0))
+            waiting.poll()
+            pgconn.consume_input()
+            unsent = pgconn.flush()
+        answer = pgconn.get_result()
+        if answer is None:
+            continue  # the end of one command's answers
+        if answer.status == pq.ExecStatus.PIPELINE_SYNC:
+            return answers
+        answers.append(answer)
+        if pgconn.status == pq.ConnStatus.BAD:
+            return answers
