@@ -156,7 +156,14 @@ class Payment(Base):
         # Numbers rise with time and bear their slot. Where they come first the index grows at its end, and its pages
         # are full; the slot is there because a unique index of a cluster has to have it (docs/adr/0069).
         Index(None, "order_id", "attempt", "slot", unique=True),
-        Index(None, "slot", "request", unique=True),
+        Index(
+            None,
+            "slot",
+            "request",
+            unique=True,
+            postgresql_where=text("request IS NOT NULL"),
+            sqlite_where=text("request IS NOT NULL"),
+        ),
         # Without the slot: a message that names only the provider's number has to be found (docs/adr/0030), and so has
         # the number that a person reads out, whose provider account may not be configured any more (docs/adr/0037).
         # Nothing asks for an order or a part of the number, so on PostgreSQL a hash does: a third of the bytes.

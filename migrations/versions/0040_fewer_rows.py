@@ -1,7 +1,7 @@
 """fewer rows: a transfer lists the lots that it used; indexes on what rises with time begin with it
 
 The rows of `lot_uses` go into their transfers, and the table is dropped: a process of an older version cannot go on
-beside this one. Four indexes are built anew. Whoever writes waits meanwhile (docs/adr/0069 says how long).
+beside this one. Five indexes are built anew. Whoever writes waits meanwhile (docs/adr/0069 says how long).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ down_revision = "0039"
 branch_labels = None
 depends_on = None
 
+ASKED_FOR = {"postgresql_where": sa.text("request IS NOT NULL"), "sqlite_where": sa.text("request IS NOT NULL")}
 OF_PURCHASES = {"postgresql_where": sa.text("payment <> ''"), "sqlite_where": sa.text("payment <> ''")}
 # A row has one use and may list more; rows of before 2026-11-29 have one each, and `position` is their order.
 PAIRS = """
@@ -48,6 +49,8 @@ def upgrade() -> None:
     op.drop_table("lot_uses")
     op.drop_index("ix_payments_slot_order_id_attempt", "payments")
     op.create_index("ix_payments_order_id_attempt_slot", "payments", ["order_id", "attempt", "slot"], unique=True)
+    op.drop_index("ix_payments_slot_request", "payments")
+    op.create_index("ix_payments_slot_request", "payments", ["slot", "request"], unique=True, **ASKED_FOR)
     op.drop_index("ix_facts_slot_payment_id", "facts")
     op.create_index("ix_facts_payment_id", "facts", ["payment_id"])
     op.drop_index("ix_orders_slot_user_id_id", "orders")
@@ -63,6 +66,8 @@ def downgrade() -> None:
     op.create_index("ix_orders_slot_user_id_id", "orders", ["slot", "user_id", "id"])
     op.drop_index("ix_facts_payment_id", "facts")
     op.create_index("ix_facts_slot_payment_id", "facts", ["slot", "payment_id"])
+    op.drop_index("ix_payments_slot_request", "payments")
+    op.create_index("ix_payments_slot_request", "payments", ["slot", "request"], unique=True)
     op.drop_index("ix_payments_order_id_attempt_slot", "payments")
     op.create_index("ix_payments_slot_order_id_attempt", "payments", ["slot", "order_id", "attempt"], unique=True)
     _make_lot_uses()
