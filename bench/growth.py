@@ -22,9 +22,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import Any, cast
 
 import psycopg
+from sqlalchemy import Engine, text
+from sqlalchemy.pool import QueuePool
 
 from app.worker import Worker
 from bench.growth_rows import Weight, multiply, weigh, weigh_indexes, weigh_words
@@ -40,6 +44,8 @@ SPENDS = (10, 100)
 """What each user spends then: of one lot, and of several."""
 ROUNDS = 60
 """How often each kind of request is timed at each size."""
+PAGE_ROUNDS = 9
+"""How often the pages of each kind of request are counted."""
 IDLE_SECONDS = 30.0
 BY_AGE = frozenset({"events", "provider_calls"})
 """Tables whose rows the worker deletes when they are old."""
@@ -101,6 +107,20 @@ def grow(url: str, orders: int, taken: timedelta) -> None:
         connection.execute("CHECKPOINT")
 
 
+def go_on_selling(place: Installation) -> None:
+    """Each installation has a store of its own, whose numbers begin anew: those that the copied books know already are
+    left out, or a purchase would be a repetition. Raises RuntimeError if one of the ways to pay gives no coins."""
+    shop, at = place.shop, USERS - 1  # the keys of the first user's requests are taken
+    user = user_name(at)
+    for _ in range(USERS):
+        shop.store_purchase_request(user)
+    for name, request in islice(requests_of(shop, at), len(ACCOUNTS)):
+        before = shop.coins(user)
+        shop.done(request)
+        if shop.coins(user) == before:
+            raise RuntimeError(f"no coins came of: {name}")
+
+
 # --- timing ---
 
 
@@ -136,6 +156,32 @@ def time_requests(sizes: Sequence[Size], rounds: int) -> dict[str, list[list[Tak
                 if at >= 0:
                     found.setdefault(name, [[] for _ in sizes])[place].append(taken)
     return found
+
+
+def pages_of_requests(size: Size, rounds: int) -> dict[str, float]:
+    """How many pages of tables and indexes the database looks at for one request of each kind, whether they are in
+    memory or not: a number that no busy machine changes."""
+    found: dict[str, list[int]] = {}
+    engine: Engine = size.place.app.extensions["tillbook"].databases.home.kw["bind"]
+    with psycopg.connect(size.url, autocommit=True) as reader:
+        for at in range(rounds):
+            for name, request in requests_of(size.place.shop, at):
+                before = _pages(engine, reader)
+                size.place.shop.done(request)
+                found.setdefault(name, []).append(_pages(engine, reader) - before)
+    return {name: statistics.median(several) for name, several in found.items()}
+
+
+def _pages(engine: Engine, reader: psycopg.Connection[tuple[Any, ...]]) -> int:
+    """The pages looked at in this database so far. Each connection of the service says its counts first, which it would
+    keep for up to ten seconds."""
+    with ExitStack() as stack:
+        for _ in range(max(1, cast(QueuePool, engine.pool).checkedin())):
+            stack.enter_context(engine.connect()).execute(text("SELECT pg_stat_force_next_flush()"))
+    (row,) = reader.execute(
+        "SELECT sum(heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit) FROM pg_statio_user_tables"
+    ).fetchall()
+    return int(row[0])
 
 
 def idle_share(size: Size, seconds: float) -> tuple[float, float]:
@@ -187,6 +233,14 @@ def show_times(sizes: Sequence[Size], found: dict[str, list[list[Taken]]]) -> No
                 _ratio(now.wall, first.wall),
             ]
         print(f"| {name} | {' | '.join(cells)} |")
+
+
+def show_pages(sizes: Sequence[Size], pages: Sequence[dict[str, float]]) -> None:
+    heads = " | ".join(f"{size.orders:,}: pages | ×" for size in sizes)
+    print(f"\n| request | {heads} |\n| --- |{' ---: |' * 2 * len(sizes)}")
+    for name, first in pages[0].items():
+        cells = [f"{each[name]:.0f} | {_ratio(each[name], first)}" for each in pages]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 def median(several: Sequence[Taken]) -> Taken:
@@ -259,7 +313,10 @@ def main() -> None:
         sizes = [
             Size(orders, url, stack.enter_context(installation(url, folder / str(orders)))) for orders, url in made
         ]
+        for size in sizes:
+            go_on_selling(size.place)
         show_times(sizes, time_requests(sizes, asked.rounds))
+        show_pages(sizes, [pages_of_requests(size, PAGE_ROUNDS) for size in sizes])
         print("\n| orders | idle worker, share of a core | its database's |\n| ---: | ---: | ---: |")
         for size in sizes:
             worker, server = idle_share(size, asked.idle_seconds)

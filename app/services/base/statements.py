@@ -44,10 +44,11 @@ class Transaction:
     statements in the order of the code. Nothing is left behind: `transact` sends what waits before it commits.
     """
 
-    __slots__ = ("__weakref__", "_checks", "_connection", "_waiting", "begins", "cause", "is_repeated")
+    __slots__ = ("__weakref__", "_checks", "_connection", "_waiting", "begins", "cause", "engine", "is_repeated")
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.engine: Engine = connection.engine
         self._waiting: list[Sent] = []
         self._checks: list[_Check] = []
         self.begins = True
@@ -60,10 +61,6 @@ class Transaction:
     @property
     def dialect(self) -> Dialect:
         return self._connection.dialect
-
-    @property
-    def engine(self) -> Engine:
-        return self._connection.engine
 
     def connection(self) -> Connection:
         """SQLAlchemy's connection, for statements that SQLAlchemy executes; whatever waits is sent first."""
@@ -162,8 +159,9 @@ class Statement(Sendable):
 
     def row(self, tx: Transaction, values: Values) -> Row | None:
         """The first row, or None."""
-        rows = self.run(tx, values)[0].rows
-        return rows[0] if rows else None
+        (sent,) = tx.later(self, values)
+        tx.send()
+        return sent.rows[0] if sent.rows else None
 
     def rows(self, tx: Transaction, values: Values) -> list[Row]:
         return self.run(tx, values)[0].rows
@@ -284,7 +282,12 @@ def _run(connection: Connection | WholeConnection, sent: Sequence[Sent], *, begi
             cursor.execute(part.text.sql, part.values)
             part.take(cursor.fetchall() if part.text.returns else [], cursor.rowcount)
     except connection.dialect.loaded_dbapi.Error as error:
-        raise as_sqlalchemy_error(connection, sent[0].text.sql, error) from error
+        raise as_sqlalchemy_error(connection, getattr(error, "__notes__", [sent[0].text.sql])[0], error) from error
+    except BaseException:
+        # The wire closes a connection of which answers are outstanding. Else its rollback would fail, and hide this.
+        if getattr(driver, "closed", False):
+            connection.invalidate()
+        raise
 
 
 def as_sqlalchemy_error(connection: Connection, sql: str, error: Any) -> Exception:

@@ -27,7 +27,7 @@ import psycopg
 from psycopg import pq
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.types.json import Json, Jsonb
-from sqlalchemy import ClauseElement, DateTime, LargeBinary, Uuid
+from sqlalchemy import JSON, ClauseElement, DateTime, LargeBinary, Uuid
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
@@ -40,6 +40,9 @@ MOST_PREPARED = 200
 FORGOTTEN = "26000"
 """SQLSTATE of a prepared statement that the server does not have: a pooler stands between, or DISCARD ALL was sent."""
 _DONE = frozenset({pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK})
+_BEGIN: dict[psycopg.IsolationLevel | None, bytes] = {None: b"BEGIN"} | {
+    level: b"BEGIN ISOLATION LEVEL " + level.name.replace("_", " ").encode() for level in psycopg.IsolationLevel
+}
 _CAN_CLOSE = psycopg.capabilities.has_send_close_prepared()
 """The word DEALLOCATE would do in its place, but a pooler that follows prepared statements does not read it."""
 _NAMED = re.compile(r"%\((\w+)\)s")
@@ -91,7 +94,8 @@ def _writer(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | N
         return _uuid_bytes
     if type(kind) is LargeBinary:
         return None
-    return None if write is None else partial(_unwrapped, write)
+    is_wrapped = isinstance(getattr(kind, "impl_instance", kind), JSON | LargeBinary)
+    return partial(_unwrapped, write) if is_wrapped and write is not None else write
 
 
 def _uuid_bytes(value: UUID | None) -> bytes | None:
@@ -146,7 +150,7 @@ class Wire:
     def fly(self, sent: Sequence[Sent], *, begin: bool) -> None:
         """Send these, wait once, and put each answer into its statement. With `begin` a BEGIN goes before them where no
         transaction is open. Raises psycopg's errors; after an error of the server the transaction has failed."""
-        packed = [self.packed(part) for part in sent]
+        packed = list(map(self.packed, sent))
         pgconn = self._driver.pgconn
         pgconn.enter_pipeline_mode()
         try:
@@ -161,8 +165,13 @@ class Wire:
             if answer.status not in _DONE:
                 raise self._failure(pgconn, commands[at:], answer)
         for command, answer in zip(commands, answers, strict=True):
-            if isinstance(command, Sent):
-                self._take(command, answer)
+            if not isinstance(command, Sent):
+                continue
+            rows: list[Row] = []
+            if command.text.returns and answer.ntuples:
+                self._transformer.set_pgresult(answer)
+                rows = self._transformer.load_rows(0, answer.ntuples, tuple)
+            command.take(rows, -1 if answer.command_tuples is None else answer.command_tuples)
 
     def packed(self, part: Sent) -> tuple[Sequence[Any], Sequence[Any]]:
         """The values as libpq sends them, and their formats. Nothing has been sent yet."""
@@ -175,7 +184,7 @@ class Wire:
         """What was sent, in its order: a statement, a text to be prepared, or (None) a word that has no answer."""
         commands: list[Sent | Text | None] = []
         if begin and pgconn.transaction_status == pq.TransactionStatus.IDLE:
-            pgconn.send_query_params(self._begin(), None)
+            pgconn.send_query_params(_BEGIN[self._driver.isolation_level], None)
             commands.append(None)
         for part, (values, formats) in zip(sent, packed, strict=True):
             name = self._names.get(part.text)
@@ -199,13 +208,11 @@ class Wire:
         pgconn.send_prepare(name, text.sql.encode())
         return commands
 
-    def _begin(self) -> bytes:
-        level = self._driver.isolation_level
-        return b"BEGIN" if level is None else b"BEGIN ISOLATION LEVEL " + level.name.replace("_", " ").encode()
-
-    def _failure(self, pgconn: pq.abc.PGconn, unanswered: Sequence[object], answer: pq.abc.PGresult) -> Exception:
-        """The error of a flight, of which these were not done."""
-        for command in unanswered:
+    def _failure(
+        self, pgconn: pq.abc.PGconn, undone: Sequence[Sent | Text | None], answer: pq.abc.PGresult
+    ) -> Exception:
+        """The error of a flight, of which these were not done; a note says at which statement."""
+        for command in undone:
             if isinstance(command, Text):
                 self._names.pop(command, None)
         if pgconn.status == pq.ConnStatus.BAD:
@@ -213,14 +220,10 @@ class Wire:
         failure = psycopg.errors.error_from_result(answer)
         if failure.sqlstate == FORGOTTEN:
             self._names.clear()
+        first = undone[0]
+        text = first.text if isinstance(first, Sent) else first
+        failure.add_note("BEGIN" if text is None else text.sql)
         return failure
-
-    def _take(self, part: Sent, answer: pq.abc.PGresult) -> None:
-        rows: list[Row] = []
-        if part.text.returns and answer.ntuples:
-            self._transformer.set_pgresult(answer)
-            rows = self._transformer.load_rows(0, answer.ntuples, tuple)
-        part.take(rows, -1 if answer.command_tuples is None else answer.command_tuples)
 
 
 def _until_sync(pgconn: pq.abc.PGconn) -> list[pq.abc.PGresult]:

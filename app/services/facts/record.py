@@ -102,7 +102,8 @@ def record(
         # A word that moves its payment is nearly always told for the first time: nobody waits for its insertion.
         row["id"] = fact_id = tx.core.numbers.next(reported.slot)
         row["seal"] = tx.core.rules.ledger.seals.of_row("facts", row)
-        write_new(tx, new)
+        if new:
+            write_new(tx, new)
         tx.later(_INSERT, [row], wrong=ToldMeanwhile)
         return StoredFact(reported, fact_id, decision)
     for _ in range(NUMBER_ATTEMPTS):
