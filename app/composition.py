@@ -180,7 +180,7 @@ def databases_of_maps(maps: SlotMaps) -> Databases:
     if len(each) == 1:
         return OneDatabase(each[0])
     numbers = {name: number for number, name in enumerate(maps.engines)}
-    shared = SharedSlots(each, [numbers[owner] for owner in maps.map.of_slot], maps.map.frozen)
+    shared = SharedSlots(each, [numbers[owner] for owner in maps.map.of_slot], maps.map.frozen, names=list(numbers))
     maps.on_change = lambda new: shared.take_over([numbers[owner] for owner in new.of_slot], new.frozen)
     return shared
 

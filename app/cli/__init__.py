@@ -38,7 +38,7 @@ from app.config import BadSettings
 from app.providers.errors import Misconfigured
 from app.services.base.errors import SlotsFrozen
 from app.services.base.replica import ReportsUnavailable
-from app.services.base.slot_maps import SlotMapDiffers
+from app.services.base.slot_maps import SlotMapDiffers, database_of_error
 
 
 class _Commands(click.Group):
@@ -50,7 +50,9 @@ class _Commands(click.Group):
         except (BadSettings, Misconfigured, ReportsUnavailable, SlotMapDiffers, SlotsFrozen) as error:
             raise click.ClickException(str(error)) from None
         except (OperationalError, ProgrammingError) as error:
-            raise click.ClickException(f"the database cannot be used (`tillbook migrate`?): {error.orig}") from None
+            name = database_of_error(error)
+            which = "the database" if name is None else f"the database {name!r}"
+            raise click.ClickException(f"{which} cannot be used (`tillbook migrate`?): {error.orig}") from None
 
 
 @click.group(cls=_Commands)

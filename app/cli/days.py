@@ -44,7 +44,7 @@ def days_of_bills(core: Core, account: str, days: Days) -> Days:
 
 def zone_of_days(core: Core, account: str) -> ZoneInfo:
     """In which zone the days of the account's bills are; BILL_ZONE, if none of its bills was read."""
-    return core.whole.read(lambda tx: bill_sums.zones_of_bills(tx).get(account, BILL_ZONE))
+    return core.home.read(lambda tx: bill_sums.zones_of_bills(tx).get(account, BILL_ZONE))
 
 
 def _start_of(day: date) -> datetime:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from app.cli.house import given_moment, house
+from app.cli.house import end_as_whole, given_moment, house
 from app.domain.event_types import TYPE_NAMES, EventType
 from app.domain.numbers import slot_of_uuid
 from app.models.base import AnyRow
@@ -46,10 +46,12 @@ def add_endpoint(name: str, url: str, types: tuple[str, ...], after: str | None,
 @endpoints.command("list")
 def list_endpoints() -> None:
     """Each endpoint, how it is, and how much waits for it."""
-    for each in house().core.whole.read(endpoint_rows.shown_endpoints):
+    answer = house().core.what_answers(endpoint_rows.shown_endpoints)
+    for each in answer.found:
         types = ",".join(each["types"]) or "all types"
         waits = f"{each['open_deliveries']} open, {each['behind']} not looked at"
         click.echo(f"{each['name']}  {each['status']}  {each['url']}  {types}  {waits}{_trouble(each)}")
+    end_as_whole(answer.missing)
 
 
 def _trouble(shown: dict[str, Any]) -> str:
@@ -120,10 +122,10 @@ def list_deliveries(name: str, status: str | None, user: str | None, limit: int)
     """What was and is to be sent there, the newest events first, each with its last attempt."""
     core = house().core
     try:
-        rows, _ = deliveries.list_deliveries(core, name, status=status, user_id=user, before=None, limit=limit)
+        page = deliveries.list_deliveries(core, name, status=status, user_id=user, before=None, limit=limit)
     except DomainError as error:
         raise _click_error(error) from None
-    for row in rows:
+    for row in page.rows:
         tried = (
             f"{row.tried_at:%Y-%m-%d %H:%M:%S}  HTTP {row.code}  {row.latency_ms} ms" if row.tried_at else "not tried"
         )
@@ -132,6 +134,7 @@ def list_deliveries(name: str, status: str | None, user: str | None, limit: int)
             f"{row.event_id}  {row.type}  {row.user_id}  {row.status}  {row.attempts} attempts  {tried}{again}"
             f"  {row.problem}".rstrip()
         )
+    end_as_whole(page.missing)
 
 
 @endpoints.command("resend")

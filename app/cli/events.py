@@ -7,7 +7,7 @@ import time
 
 import click
 
-from app.cli.house import house
+from app.cli.house import end_as_whole, house
 from app.config import load
 from app.domain.event_types import TYPE_NAMES, EventType
 from app.domain.representations import plain
@@ -35,11 +35,14 @@ def tail(after: str | None, types: tuple[str, ...], user: str | None, no_follow:
     """
     core = house().core
     cursor = None if after == "oldest" else after or feed.newest_cursor(core)
+    missing: tuple[str, ...] = ()
     wanted = [EventType(each) for each in types]
     try:
         while True:
             page = feed.read_feed(core, cursor, limit=feed.LARGEST_PAGE, types=wanted, user_id=user)
-            cursor = page.cursor
+            if page.missing != missing:  # their events come later, and the cursor waits there
+                click.echo(f"# do not answer: {', '.join(page.missing) or 'none'}", err=True)
+            cursor, missing = page.cursor, page.missing
             for row in page.events:
                 click.echo(json.dumps(plain(feed.as_sent(row)), ensure_ascii=False))
             if not page.more:
@@ -51,6 +54,7 @@ def tail(after: str | None, types: tuple[str, ...], user: str | None, no_follow:
     except DomainError as error:
         raise click.ClickException(f"{error.code}: {error.members or error.detail}") from None
     click.echo(f"# next cursor: {cursor}", err=True)
+    end_as_whole(missing)
 
 
 @events.command("trigger")

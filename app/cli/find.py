@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import click
 
-from app.cli.house import house
+from app.cli.house import end_as_whole, house
+from app.services.base.context import Core
 from app.services.lookup.entries import sentence
 from app.services.lookup.search import Named, things_named
 from app.services.lookup.timeline import TimelinePage, agreement_timeline, timeline
@@ -28,20 +29,25 @@ def find(number: str, with_timeline: bool, limit: int) -> None:
     Of a fact, `tillbook facts find NUMBER` shows more: its money, and what to do about it.
     """
     core = house().core
-    found = things_named(core, number)
-    if not found:
-        raise click.ClickException(f"nothing here has the number {number}")
-    for thing in found:
+    answer = things_named(core, number)
+    for thing in answer.found:
         click.echo(_line(thing))
     if with_timeline:
-        orders = dict.fromkeys(thing.order for thing in found if thing.order is not None)
-        agreements = dict.fromkeys(thing.agreement for thing in found if thing.agreement is not None)
-        if not orders and not agreements:
-            raise click.ClickException("none of these is an agreement, or belongs to an order")
-        for order in orders:
-            _show_timeline(f"order {order}", partial(timeline, core, order), limit)
-        for agreement in agreements:
-            _show_timeline(f"agreement {agreement}", partial(agreement_timeline, core, agreement), limit)
+        _show_timelines(core, answer.found, limit)
+    end_as_whole(answer.missing)
+    if not answer.found:
+        raise click.ClickException(f"nothing here has the number {number}")
+
+
+def _show_timelines(core: Core, found: Sequence[Named], limit: int) -> None:
+    orders = dict.fromkeys(thing.order for thing in found if thing.order is not None)
+    agreements = dict.fromkeys(thing.agreement for thing in found if thing.agreement is not None)
+    if found and not orders and not agreements:
+        raise click.ClickException("none of these is an agreement, or belongs to an order")
+    for order in orders:
+        _show_timeline(f"order {order}", partial(timeline, core, order), limit)
+    for agreement in agreements:
+        _show_timeline(f"agreement {agreement}", partial(agreement_timeline, core, agreement), limit)
 
 
 def _line(thing: Named) -> str:

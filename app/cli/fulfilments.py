@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from app.cli.house import house
+from app.cli.house import end_as_whole, house
 from app.services.fulfilments import waiting
 
 
@@ -18,7 +18,8 @@ def fulfilments() -> None:
 def list_waiting_fulfilments(limit: int) -> None:
     """Wishes that the backend has not answered for more than an hour, and refused orders whose money is still here,
     that which waits longest first. The first are told again until they are answered, or you end them."""
-    for row in waiting.list_waiting_fulfilments(house().core, None, limit).rows:
+    page = waiting.list_waiting_fulfilments(house().core, None, limit)
+    for row in page.rows:
         last = row.wishes[-1]
         asks = "nothing" if last["answer"] else last["asks"]
         units = ", ".join(f"{unit['due']} of {unit['granted']} {unit['asset']}" for unit in row.units)
@@ -27,6 +28,7 @@ def list_waiting_fulfilments(limit: int) -> None:
             f"{row.id}  {row.asked_at:%Y-%m-%d %H:%M:%S}  {row.fulfilment_status}  asks {asks}  {row.user_id}"
             f" ({row.environment})  {row.sku}: {units}  revision {len(row.wishes)}, told {row.tellings} times{reason}"
         )
+    end_as_whole(page.missing)
 
 
 @fulfilments.command("end")

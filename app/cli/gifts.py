@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from app.cli.house import house
+from app.cli.house import end_as_whole, house
 from app.services.gifts import waiting
 
 
@@ -18,7 +18,8 @@ def gifts() -> None:
 def list_waiting(limit: int) -> None:
     """Gifts that are under way for more than ten minutes, and refunds whose given coins are still asked for, oldest
     first. Both go on by themselves; the log says what stops them (`gift_cannot_return`, `due_work_failed`)."""
-    found = waiting.list_waiting_gifts(house().core, limit)
+    answer = waiting.list_waiting_gifts(house().core, limit)
+    found = answer.found
     for row in found.gifts:
         click.echo(
             f"gift {row.id}  {row.created_at:%Y-%m-%d %H:%M:%S}  {row.amount} {row.asset} ({row.environment})"
@@ -29,3 +30,4 @@ def list_waiting(limit: int) -> None:
             f"recall {row.id}  {row.created_at:%Y-%m-%d %H:%M:%S}  {row.taken} of {row.wanted} {row.asset}"
             f" ({row.environment})  payment={row.payment_id}  asks {', '.join(row.places[:5]) or '-'}"
         )
+    end_as_whole(answer.missing)

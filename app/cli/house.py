@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 import click
@@ -23,6 +24,15 @@ def house() -> House:
     with contextlib.suppress(DBAPIError, PoolTimeout):  # no tables yet, or no answer: the command itself says so
         parts.reload_keys()
     return parts
+
+
+def end_as_whole(missing: Collection[str]) -> None:
+    """Call it when everything is written: says which databases are missing from it, and ends the command with 1, so
+    that no script takes a part for the whole."""
+    if missing:
+        raise click.ClickException(
+            f"not everything is here: {', '.join(sorted(missing))} does not answer, or slots are being moved from there"
+        )
 
 
 def given_moment(given: str) -> datetime:

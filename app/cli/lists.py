@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from app.cli.house import given_moment
+from app.cli.house import end_as_whole, given_moment
 from app.domain.csv_text import csv_line
 from app.services.base.list_pages import ListPage, ListPlace, TimeSpan
 
@@ -56,14 +56,17 @@ def write_list(
 
 
 def rows_of(read: Callable[[ListPlace | None, int], ListPage[ListRow]], limit: int | None) -> Iterator[ListRow]:
-    """The first `limit` rows, or all."""
+    """The first `limit` rows, or all. Behind the last of them the command ends, if a database was missing from a page:
+    `end_as_whole` says so."""
     place: ListPlace | None = None
+    missing: set[str] = set()
     left = limit
     while True:
         page = read(place, LIST_ROWS_AT_ONCE if left is None else min(left, LIST_ROWS_AT_ONCE))
         yield from page.rows
+        missing.update(page.missing)
         place = page.next
         if left is not None:
             left -= len(page.rows)
         if place is None or left == 0:
-            return
+            return end_as_whole(missing)

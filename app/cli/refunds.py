@@ -7,7 +7,7 @@ from operator import itemgetter
 
 import click
 
-from app.cli.house import house
+from app.cli.house import end_as_whole, house
 from app.cli.lists import Table, list_options, span_of, time_options, write_list
 from app.domain import list_tables, representations
 from app.domain.refunding import RefundStatus
@@ -47,7 +47,8 @@ def list_refunds(
 def list_overdue_refunds(limit: int) -> None:
     """Refunds open for more than three days, and payments of which something went back and nobody has told how much:
     these are asked about until a refund is told, perhaps by the next bill, or you end them. Oldest first."""
-    found = overdue.list_overdue_refunds(house().core, limit)
+    answer = overdue.list_overdue_refunds(house().core, limit)
+    found = answer.found
     for row in found.refunds:
         click.echo(f"{_line(row)}  asked {row.queries} times")
     for row in found.payments:
@@ -56,6 +57,7 @@ def list_overdue_refunds(limit: int) -> None:
             f"  {row.status}, refunded in part or whole, size not told:"
             f" asked {row.tries} times, next {row.next_try_at or '-'}"
         )
+    end_as_whole(answer.missing)
 
 
 @refunds.command("end")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from app.cli.house import house
+from app.cli.house import end_as_whole, house
 from app.services.base.errors import NotFound
 from app.services.calls import scans as histories
 from app.services.facts import parked
@@ -29,8 +29,10 @@ def list_scans() -> None:
             f"{row.provider_account}  {row.feed}  {row.since:%Y-%m-%d %H:%M} to {row.until:%Y-%m-%d %H:%M}  {state}"
             f"  next {row.next_at:%Y-%m-%d %H:%M}{trouble}"
         )
-    for account, count in sorted(core.whole.read(parked.counts_not_ours).items()):
+    answer = core.what_answers(parked.counts_not_ours)
+    for account, count in sorted(answer.found.items()):
         click.echo(f"{account}  not ours: {count}")
+    end_as_whole(answer.missing)
 
 
 @scans.command("skip")

@@ -224,12 +224,10 @@ def _endpoints(checked: _Checked) -> Iterator[VerdictLine]:
     """Those that have rows; those that the settings name get theirs from the worker."""
     if not _is_migrated(checked):
         return
-    try:
-        found = checked.parts.core.whole.read(endpoints.shown_endpoints)
-    except DBAPIError as error:  # a line of its own says which database it is
-        yield VerdictLine(Verdict.FAIL, f"endpoints: not every database could be asked ({type(error).__name__})")
-        return
-    for each in found:
+    answer = checked.parts.core.what_answers(endpoints.shown_endpoints)
+    if answer.missing:  # a line of its own says how each of them is
+        yield VerdictLine(Verdict.FAIL, f"endpoints: {', '.join(answer.missing)} could not be asked")
+    for each in answer.found:
         text = f"endpoint {each['name']}: {each['status']}"
         if each["status"] == "paused":
             said = f"since {each['paused_at']:%Y-%m-%d %H:%M} by {each['paused_by']}: {each['reason']}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from app.cli.house import house
+from app.cli.house import end_as_whole, house
 from app.domain.money import Money, MoneyError, parse_decimal
 from app.domain.remedies import remedy
 from app.domain.report_tables import Amount
@@ -23,8 +23,10 @@ def messages() -> None:
 @messages.command("list")
 def list_messages() -> None:
     """The unresolved ones, oldest first."""
-    for row in house().core.whole.read(inbox.waiting_messages):
+    answer = house().core.what_answers(inbox.waiting_messages)
+    for row in answer.found:
         click.echo(f"{row.id}  {row.received_at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  {row.reason}: {row.detail}")
+    end_as_whole(answer.missing)
 
 
 @messages.command("replay")
@@ -66,8 +68,12 @@ def list_facts(outcome: str, theirs: str | None, limit: int) -> None:
     if outcome == "not_ours" and theirs is None:
         raise click.UsageError("--outcome not_ours needs --theirs NUMBER; `tillbook scans list` counts them")
     core = house().core
-    for each in core.whole.read(lambda tx: fact_search.described(tx, parked.list_parked(tx, outcome, limit, theirs))):
+    answer = core.what_answers(
+        lambda tx: fact_search.described(tx, parked.list_parked(tx, outcome, limit, theirs)),
+    )
+    for each in answer.found:
         click.echo(_fact_line(each))
+    end_as_whole(answer.missing)
 
 
 @facts.command("find")
@@ -77,10 +83,11 @@ def find_facts(number: str) -> None:
 
     `tillbook find NUMBER` says what else has that number, and begins every search. Exits 1 if no fact names it.
     """
-    found = house().core.whole.read(lambda tx: fact_search.find_facts(tx, number))
-    for each in found:
+    answer = house().core.what_answers(lambda tx: fact_search.find_facts(tx, number))
+    for each in answer.found:
         click.echo(f"{each.row.outcome}  {_fact_line(each)}")
-    if not found:
+    end_as_whole(answer.missing)
+    if not answer.found:
         raise click.ClickException(f"no fact names {number}")
 
 
@@ -189,11 +196,13 @@ def list_overdue_payments(limit: int) -> None:
     """Those still open though their time and grace are over, oldest first: the provider does not answer, or does not
     close them."""
     core = house().core
-    for row in core.whole.read(lambda session: expiry.overdue(session, limit)):
+    answer = core.what_answers(lambda tx: expiry.overdue(tx, limit))
+    for row in answer.found:
         click.echo(
             f"{row.id}  {row.expires_at:%Y-%m-%d %H:%M:%S}  {row.provider_account}  {row.status}  theirs={row.theirs}"
             f"  asked {row.queries} times"
         )
+    end_as_whole(answer.missing)
 
 
 @payments.command("close")

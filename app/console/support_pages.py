@@ -9,7 +9,7 @@ from flask import abort, redirect, render_template, request, url_for
 from app.console.cells import ShownCell, ShownTable, shown_text, table_of
 from app.console.sign_in import blueprint, for_role, is_for
 from app.console.user_lists import USER_LISTS, WALLET_LISTS
-from app.console.waiting import everything_waiting, log_left_out
+from app.console.waiting import everything_waiting
 from app.console.wording import say
 from app.domain import representations
 from app.domain.ledger import ENVIRONMENTS, InvalidTransfer, wallet
@@ -19,7 +19,6 @@ from app.services.accounts.users import check_user_id
 from app.services.agreements.agreement_lists import periods_of
 from app.services.agreements.agreement_requests import view_agreement
 from app.services.agreements.entitlements import entitlements_of_user
-from app.services.base.context import UNANSWERED
 from app.services.ledger.reading import holdings
 from app.services.lookup.entries import sentence
 from app.services.lookup.search import Named, things_named
@@ -68,16 +67,12 @@ def show_no_page(address: str) -> Any:
 def search_page() -> Any:
     """Everything that a number names."""
     text = request.args.get("number", "").strip()
-    try:
-        found = things_named(core(), text)
-    except UNANSWERED as error:  # a user or an order whose database answers has a page all the same
-        log_left_out(error)
-        return render_template("console/search.html", text=text, table=None, is_whole=False), 503
-    pages = {_page_of(thing) for thing in found} - {None}
-    if len(pages) == 1:
+    answer = things_named(core(), text)
+    pages = {_page_of(thing) for thing in answer.found} - {None}
+    if len(pages) == 1 and not answer.missing:
         return redirect(pages.pop() or "")
-    table = table_of("Found", _FOUND, found, leads_to=_page_of) if found else None
-    return render_template("console/search.html", text=text, table=table, is_whole=True)
+    table = table_of("Found", _FOUND, answer.found, leads_to=_page_of) if answer.found else None
+    return render_template("console/search.html", text=text, table=table, missing=answer.missing)
 
 
 def _page_of(thing: Any) -> str | None:

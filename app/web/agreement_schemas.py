@@ -20,7 +20,7 @@ from app.web.fields import (
     Sku,
     UserId,
 )
-from app.web.schemas import In, NextCursor, Out, PayByIn, TimedListQuery
+from app.web.schemas import In, MissingDatabases, NextCursor, Out, PayByIn, TimedListQuery
 
 
 class AgreementIn(PayByIn):
@@ -124,6 +124,7 @@ class AgreementOut(Out):
 class AgreementsOut(Out):
     agreements: list[AgreementOut] = Field(description="Newest first.")
     next: NextCursor
+    missing_databases: MissingDatabases
 
 
 class PeriodOut(Out):

@@ -12,7 +12,7 @@ from app.domain.endpoints import LONGEST_URL, MOST_SECRETS
 from app.domain.event_types import EventType
 from app.services.events.feed import LONGEST_CURSOR_TEXT
 from app.web.fields import MomentField, PageSize, Text, UserId
-from app.web.schemas import PAGE, In, Out
+from app.web.schemas import PAGE, In, MissingDatabases, Out
 
 MOST_OVERLAP_HOURS = 168
 """How long an old secret may go on signing."""
@@ -92,7 +92,11 @@ class EndpointOut(Out):
     made_at: datetime = Field(description="When it was made.", examples=["2026-12-01T08:30:00Z"])
 
 
-class EndpointWithSecretOut(EndpointOut):
+class OneEndpointOut(EndpointOut):
+    missing_databases: MissingDatabases
+
+
+class EndpointWithSecretOut(OneEndpointOut):
     secret: str = Field(
         description="The newest secret, `whsec_…`: give it to the receiver.",
         examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
@@ -101,6 +105,7 @@ class EndpointWithSecretOut(EndpointOut):
 
 class EndpointsOut(Out):
     endpoints: list[EndpointOut] = Field(description="By name.")
+    missing_databases: MissingDatabases
 
 
 class AttemptOut(Out):
@@ -145,3 +150,4 @@ class DeliveryOut(Out):
 class DeliveriesOut(Out):
     deliveries: list[DeliveryOut] = Field(description="The newest events first.")
     next: int | None = Field(description="Cursor of the next page; null at the end.", examples=[1200])
+    missing_databases: MissingDatabases

@@ -41,12 +41,13 @@ def add_endpoint(body: shapes.EndpointIn) -> Any:
 @blueprint.output(shapes.EndpointsOut)
 def list_endpoints() -> Any:
     """All endpoints, how they are, and how much waits for them."""
-    return {"endpoints": core().whole.read(endpoints.shown_endpoints)}
+    answer = core().what_answers(endpoints.shown_endpoints)
+    return {"endpoints": answer.found, "missing_databases": answer.missing}
 
 
 @blueprint.get("/<name>")
 @needs("events")
-@blueprint.output(shapes.EndpointOut)
+@blueprint.output(shapes.OneEndpointOut)
 def show_endpoint(name: str) -> Any:
     """One endpoint."""
     return _shown(name)
@@ -75,7 +76,7 @@ def rotate_endpoint_secret(name: str, body: shapes.RotateIn) -> Any:
 @blueprint.post("/<name>/pause")
 @needs("events")
 @blueprint.input(shapes.PauseIn, arg_name="body")
-@blueprint.output(shapes.EndpointOut)
+@blueprint.output(shapes.OneEndpointOut)
 def pause_endpoint(name: str, body: shapes.PauseIn) -> Any:
     """Send nothing there until it is resumed. Nothing is lost while events are kept."""
     _once(name, "pause_endpoint", body, lambda tx: endpoints.pause_endpoint(tx, name, body.reason, caller().name))
@@ -84,7 +85,7 @@ def pause_endpoint(name: str, body: shapes.PauseIn) -> Any:
 
 @blueprint.post("/<name>/resume")
 @needs("events")
-@blueprint.output(shapes.EndpointOut)
+@blueprint.output(shapes.OneEndpointOut)
 def resume_endpoint(name: str) -> Any:
     """Send again, beginning with what was missed, in order."""
     _once(name, "resume_endpoint", None, lambda tx: endpoints.resume_endpoint(tx, name))
@@ -106,10 +107,11 @@ def test_endpoint(name: str) -> Any:
 @blueprint.output(shapes.DeliveriesOut)
 def list_deliveries(name: str, query: shapes.DeliveriesQuery) -> Any:
     """What was and is to be sent there, the newest events first, each with its last attempt."""
-    rows, following = deliveries.list_deliveries(
+    page = deliveries.list_deliveries(
         core(), name, status=query.status, user_id=query.user, before=query.cursor, limit=query.limit
     )
-    return {"deliveries": [representations.delivery_data(row) for row in rows], "next": following}
+    shown = [representations.delivery_data(row) for row in page.rows]
+    return {"deliveries": shown, "next": page.following, "missing_databases": page.missing}
 
 
 @blueprint.post("/<name>/resend")
@@ -169,7 +171,8 @@ def _shown(name: str, *, with_secret: bool = False) -> Any:
         shown = endpoints.shown_endpoint(tx, row)
         return {**shown, "secret": endpoints.newest_secret(tx, row)} if with_secret else shown
 
-    return core().whole.read(work)
+    answer = core().what_answers(work)
+    return {**answer.found, "missing_databases": answer.missing}
 
 
 def _delivery(name: str, event_id: uuid.UUID) -> Any:

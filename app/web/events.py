@@ -88,6 +88,11 @@ class EventsOut(Out):
         description="Cursor: give it as `after` next time, also if there was no event.", examples=["MTow"]
     )
     more: bool = Field(description="There are more events now: ask again at once.", examples=[False])
+    missing_databases: list[str] = Field(
+        description="Where several databases share the users: those that do not answer. Their events come later, by "
+        "the same cursor.",
+        examples=[[]],
+    )
 
 
 @blueprint.get("/events")
@@ -104,7 +109,12 @@ def list_events(query: FeedQuery) -> Any:
             page = _waited(query, types, page)
         finally:
             _places.release()
-    return {"events": [_event(row) for row in page.events], "next": page.cursor, "more": page.more}
+    return {
+        "events": [_event(row) for row in page.events],
+        "next": page.cursor,
+        "more": page.more,
+        "missing_databases": page.missing,
+    }
 
 
 @blueprint.get("/events/<uuid:event_id>")

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from app.domain.fulfilment import FulfilmentStatus
 from app.web.fields import At, Environment, Number, PositiveInt, Reference, ShownAsset, ShownSku, ShownUser, Text
-from app.web.schemas import In, NextCursor, Out
+from app.web.schemas import In, MissingDatabases, NextCursor, Out
 
 
 class FulfilmentIn(In):
@@ -58,3 +58,4 @@ class FulfilmentOut(Out):
 class FulfilmentsOut(Out):
     fulfilments: list[FulfilmentOut] = Field(description="That which waits longest first.")
     next: NextCursor
+    missing_databases: MissingDatabases

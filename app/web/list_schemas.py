@@ -19,7 +19,7 @@ from app.domain.spending import CAPTURE, DEBIT, GRANT, SPEND
 from app.services.ledger.wallet_lists import HoldState, LotsShown
 from app.services.payments import bookings
 from app.web.fields import Asset, At, Environment, MomentField, Number, ShownAsset, ShownUser, TransferId
-from app.web.schemas import ListQuery, NextCursor, Out, TimedListQuery, UserQuery
+from app.web.schemas import ListQuery, MissingDatabases, NextCursor, Out, TimedListQuery, UserQuery
 
 MOST_TIME = timedelta(days=1)
 """The transfers of all users are listed for so long a time at once."""
@@ -172,3 +172,4 @@ class TransferDetailsOut(TransferOut):
 class TransfersOut(Out):
     transfers: list[TransferOut] = Field(description="In the order that was asked for.")
     next: NextCursor
+    missing_databases: MissingDatabases

@@ -23,7 +23,7 @@ from flask import Response, request
 from app.domain.csv_text import csv_line
 from app.domain.ledger import microseconds
 from app.domain.numbers import MAX_NUMBER
-from app.services.base.errors import DomainError, NotACursor
+from app.services.base.errors import DatabaseUnavailable, DomainError, NotACursor
 from app.services.base.list_pages import ListPage, ListPlace
 from app.web.access import caller
 from app.web.schemas import ListQuery
@@ -115,6 +115,7 @@ def list_answer(
     return {
         shape.member: page.rows if shown is None else [shown(row) for row in page.rows],
         "next": None if page.next is None else shape.cursor(page.next),
+        "missing_databases": page.missing,  # only lists of all users show it
     }
 
 
@@ -125,7 +126,7 @@ def csv_answer(
     that cannot be read to its end is cut off, which a reader of HTTP notices. Raises TooManyDownloads."""
     permit = download_permit(for_user=caller().user_id is not None)
     try:
-        first = read(place, ROWS_AT_ONCE)
+        first = _whole_page(read, place)
     except BaseException:
         permit.give_back()
         raise
@@ -133,6 +134,14 @@ def csv_answer(
     response.headers["Content-Disposition"] = f'attachment; filename="{shape.name}.csv"'
     response.call_on_close(permit.give_back)  # also where nobody took the first line
     return response
+
+
+def _whole_page(read: Read[ShownRow], place: ListPlace | None) -> ListPage[ShownRow]:
+    """A file has no place to say that something is missing. Raises DatabaseUnavailable."""
+    page = read(place, ROWS_AT_ONCE)
+    for name in page.missing:
+        raise DatabaseUnavailable(f"The database {name!r} does not answer.")
+    return page
 
 
 def download_permit(*, for_user: bool = False) -> DownloadPermit:
@@ -172,7 +181,7 @@ def _lines(
             yield "".join([csv_line(by_name(one) if isinstance(one, dict) else by_field(one)) for one in entries])
             if page.next is None:
                 return
-            page = read(page.next, ROWS_AT_ONCE)
+            page = _whole_page(read, page.next)
     except Exception as error:
         _log.error("csv_cut_off", file=shape.name, error=type(error).__name__, exc_info=error)
         raise

@@ -29,7 +29,8 @@ def search_by_number(query: shapes.SearchQuery) -> Any:
 
     The number may be ours of any kind, a provider's, a store's transaction id, a UUID, or a user's id.
     """
-    return {"found": [_named(thing) for thing in things_named(core(), query.number)]}
+    answer = things_named(core(), query.number)
+    return {"found": [_named(thing) for thing in answer.found], "missing_databases": answer.missing}
 
 
 @blueprint.get("/orders/<number>/timeline")

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 from app.services.lookup.search import LONGEST_SEARCHED
 from app.services.lookup.timeline import MOST_ENTRIES
 from app.web.fields import Text
-from app.web.schemas import PAGE, In, Out
+from app.web.schemas import PAGE, In, MissingDatabases, Out
 
 _ORDER, _PAYMENT, _AT = "252286601203298479", "252286601203302575", "2026-11-28T09:30:00Z"
 
@@ -57,6 +57,7 @@ class NamedOut(Out):
 
 class SearchOut(Out):
     found: list[NamedOut] = Field(description="Each thing once. Empty if the number names nothing.")
+    missing_databases: MissingDatabases
 
 
 class TimelineQuery(In):

@@ -21,7 +21,7 @@ from app.web.fields import (
     ShownUser,
     UserId,
 )
-from app.web.schemas import In, ListQuery, NextCursor, Out, TimedListQuery
+from app.web.schemas import In, ListQuery, MissingDatabases, NextCursor, Out, TimedListQuery
 
 Policy = TypeAliasType(
     "Policy",
@@ -110,6 +110,7 @@ class RefundOut(Out):
 class RefundsOut(Out):
     refunds: list[RefundOut] = Field(description="Newest first; those of one order oldest first.")
     next: NextCursor
+    missing_databases: MissingDatabases
 
 
 class FreezeIn(In):

@@ -136,6 +136,16 @@ NextCursor = Annotated[
 ]
 
 
+MissingDatabases = Annotated[
+    list[str],
+    Field(
+        description="Where several databases share the users: those of which not everything is in this answer, because "
+        "they do not answer, or because users are being moved from them to another one. Empty: it is whole.",
+        examples=[[]],
+    ),
+]
+
+
 class ListQuery(UserQuery):
     """How a list is read: a page as JSON, or as CSV everything from the cursor on."""
 
@@ -288,6 +298,7 @@ class OrderOut(Out):
 class OrdersOut(Out):
     orders: list[OrderOut] = Field(description="Newest first.")
     next: NextCursor
+    missing_databases: MissingDatabases
 
 
 class WayOut(Out):

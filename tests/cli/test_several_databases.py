@@ -141,7 +141,29 @@ def test_a_database_that_is_down_fails_the_check_by_its_name_and_home_stops_it()
     assert "ok       database first" in done.output
     Path("first.sqlite3").unlink()
     Path("first.sqlite3").mkdir()
-    assert "the database cannot be used" in run("check").output
+    assert "the database 'first' cannot be used" in run("check").output
+
+
+LISTS = (
+    *("orders list", "orders list --csv", "refunds overdue", "messages list", "facts list", "fulfilments waiting"),
+    *("gifts waiting", "payments overdue", "endpoints list", "scans list", "events tail --after oldest --no-follow"),
+    *("find a-number-of-nobody", "facts find a-number-of-nobody"),
+)
+
+
+def test_what_is_listed_without_a_database_that_is_down_names_it_and_exits_1() -> None:
+    migrated(HALVES)
+    kept = {"slot": 7, "account": "box", "message": NONSENSE, "reason": "note", "detail": "of no use"}
+    build_house(load()).core.at(7).transact(partial(inbox.keep_message, **kept))
+    Path("second.sqlite3").unlink()
+    Path("second.sqlite3").mkdir()
+    told = "Error: not everything is here: second does not answer, or slots are being moved from there"
+    for command in LISTS:
+        done = run(*command.split())
+        assert (done.exit_code, told in done.stderr) == (1, True), done.output
+        assert ("of no use" in done.stdout) is (command == "messages list"), "what answers is listed"
+    done = run("report", "trial-balance")
+    assert (done.exit_code, "the database 'second' cannot be used" in done.output) == (1, True), done.output
 
 
 @pytest.mark.parametrize(

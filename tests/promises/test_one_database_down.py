@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from apiflask import APIFlask
@@ -24,7 +25,7 @@ from tests.conftest import create_schema
 from tests.support import databases
 from tests.support.own_server import Server, own_server
 from tests.support.two_databases import HALF, by_hand
-from tests.support.web_client import test_settings, token
+from tests.support.web_client import BACKEND_KEY, test_settings, token
 from tests.support.world import CATALOGUE, World
 
 pytestmark = [
@@ -36,6 +37,7 @@ USERS = [f"user-{number}" for number in range(12)]
 LOW = [user for user in USERS if slot_of_user(user) < HALF]
 HIGH = [user for user in USERS if slot_of_user(user) >= HALF]
 PATIENCE_SECONDS = 2.0
+SUPPORT = {"Authorization": f"Bearer {BACKEND_KEY}"}
 
 
 @contextmanager
@@ -54,7 +56,7 @@ def test_a_killed_server_stops_only_its_own_users(world: World, engine: Engine) 
         write_missing({"first": engine, "second": second}, MAP)
         maps = SlotMaps({"first": engine, "second": second}, MAP)
         each = [databases.sessions_for(one) for one in maps.engines.values()]
-        world.core = replace(world.core, databases=by_hand(SharedSlots(each, MAP.numbers)))
+        world.core = replace(world.core, databases=by_hand(SharedSlots(each, MAP.numbers, names=MAP.names)))
         import_products(world.core, parse_catalogue(CATALOGUE))
         app = create_app(test_settings(), house=House(world.core, engine, {}, maps))
         _be_paid_while_it_dies(world, server, app)
@@ -82,6 +84,7 @@ def _be_paid_while_it_dies(world: World, server: Server, app: APIFlask) -> None:
         begun = time.monotonic()
         seen = [_wallet(app, user) for user in (LOW[0], HIGH[0])]
         assert seen == [200, 503]
+        _support_sees_the_others(app, payments)
         states = app.test_client().get("/health/ready").get_json()["databases"]
         assert states == {"first": "ok", "second": "down"}
         assert time.monotonic() - begun < PATIENCE_SECONDS
@@ -90,6 +93,27 @@ def _be_paid_while_it_dies(world: World, server: Server, app: APIFlask) -> None:
     assert [world.coins(user) for user in USERS] == [66] * len(USERS)
     assert app.test_client().get("/health/ready").get_json()["databases"]["second"] == "ok"
     world.assert_balanced()
+
+
+def _support_sees_the_others(app: APIFlask, payments: dict[str, int]) -> None:
+    listed = _asked(app, "/v1/orders")
+    assert ({one["user"] for one in listed["orders"]}, listed["missing_databases"]) == ({*LOW}, ["second"])
+    for user, missing in ((LOW[0], []), (HIGH[0], ["second"])):
+        found = _asked(app, f"/v1/search?number={payments[user]}")
+        assert ([thing["user"] for thing in found["found"]], found["missing_databases"]) == (
+            [user][: not missing],
+            missing,
+        )
+    found = _asked(app, "/v1/search?number=a-number-of-nobody")
+    assert found == {"found": [], "missing_databases": ["second"]}
+    refused = app.test_client().get("/v1/ledger/trial-balance", headers=SUPPORT)
+    assert (refused.status_code, refused.get_json()["detail"]) == (503, "The database 'second' does not answer.")
+
+
+def _asked(app: APIFlask, path: str) -> Any:
+    answer = app.test_client().get(path, headers=SUPPORT)
+    assert answer.status_code == 200, answer.text
+    return answer.get_json()
 
 
 def _wallet(app: APIFlask, user: str) -> int:

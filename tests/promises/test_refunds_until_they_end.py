@@ -302,12 +302,12 @@ def test_where_the_provider_cannot_tell_the_payment_waits_for_the_next_bill_and_
     altered(world).answers = _says_only_that_something_went_back
     world.pay(buyer.payment_id)
     buyer.tell(replace(buyer.paid(), refunds_unknown=True), "query")
-    assert overdue.list_overdue_refunds(world.core, 10).payments == []
+    assert overdue.list_overdue_refunds(world.core, 10).found.payments == []
     work_for(world, 3)
-    (listed,) = overdue.list_overdue_refunds(world.core, 10).payments
+    (listed,) = overdue.list_overdue_refunds(world.core, 10).found.payments
     assert (listed.id, listed.theirs) == (buyer.payment_id, buyer.theirs)
     buyer.tell(buyer.fact(Kind.REFUNDED, 30, refund="c1", money=300), "bill")
-    assert overdue.list_overdue_refunds(world.core, 10).payments == []
+    assert overdue.list_overdue_refunds(world.core, 10).found.payments == []
     assert buyer.coins == 33
 
 
@@ -331,12 +331,12 @@ def test_an_open_refund_is_listed_as_overdue_and_alarmed_once(
     world.simulator.books.next_refunds.append("WAITING")
     refund = buyer.ask(300)
     buyer.work(refund)
-    assert overdue.list_overdue_refunds(world.core, 10).refunds == []
+    assert overdue.list_overdue_refunds(world.core, 10).found.refunds == []
     capsys.readouterr()
     work_for(world, 5 * 24, step=6)
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if '"refund_overdue"' in line]
     assert [(line["refund"], line["level"]) for line in lines] == [(refund, "error")]
-    assert [row.id for row in overdue.list_overdue_refunds(world.core, 10).refunds] == [refund]
+    assert [row.id for row in overdue.list_overdue_refunds(world.core, 10).found.refunds] == [refund]
     shown = operator("overdue")
     assert (shown.exit_code, shown.output.split("  ")[0]) == (0, str(refund))
     assert "pending  3.00 CNY" in shown.output

@@ -67,7 +67,7 @@ class Unsized:
         lanes.round_of_all()
 
     def listed(self) -> list[Any]:
-        return overdue.list_overdue_refunds(self.world.core, 10).payments
+        return overdue.list_overdue_refunds(self.world.core, 10).found.payments
 
     def next_ask(self) -> Any:
         wanted = text("/* sweep: operator */ SELECT next_try_at FROM asks")

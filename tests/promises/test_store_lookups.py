@@ -26,7 +26,7 @@ def store(engine: Engine, sessions: Sessions) -> Store:
 
 def test_a_stores_transaction_id_finds_the_purchase_its_user_and_its_payment(store: Store) -> None:
     number = store.device().buy(PRODUCT)
-    found = things_named(store.core, number)
+    found = things_named(store.core, number).found
     assert {thing.kind for thing in found} == {"purchase", "payment"}
     assert {thing.user for thing in found} == {"alice"}
     (payment,) = [thing for thing in found if thing.kind == "payment"]
@@ -35,7 +35,7 @@ def test_a_stores_transaction_id_finds_the_purchase_its_user_and_its_payment(sto
 
 def test_a_purchase_that_got_no_order_is_found_by_its_claim_and_its_fact(store: Store) -> None:
     number = store.device().buy("com.example.unknown")
-    found = {thing.kind: thing for thing in things_named(store.core, number)}
+    found = {thing.kind: thing for thing in things_named(store.core, number).found}
     assert found.keys() == {"purchase", "fact"}
     assert found["purchase"].user == found["fact"].user == "alice"
     assert found["fact"].status == "parked unknown_product"
@@ -47,7 +47,7 @@ def test_the_notification_of_a_purchase_that_its_receipt_told_first_is_shown_onc
     store.deliver()
     for _ in range(2):
         device.resubmit(number)
-    (payment,) = [thing for thing in things_named(store.core, number) if thing.kind == "payment"]
+    (payment,) = [thing for thing in things_named(store.core, number).found if thing.kind == "payment"]
     assert payment.order is not None
     entries = timeline(store.core, payment.order).entries
     (told,) = [entry for entry in entries if entry.kind is EntryKind.FACT]
@@ -63,7 +63,7 @@ def test_what_the_store_was_told_of_the_purchase_is_in_the_timeline(engine: Engi
     device.ask_refund(number)
     store.deliver()
     Worker(store.core).run_once()
-    (payment,) = [thing for thing in things_named(store.core, number) if thing.kind == "payment"]
+    (payment,) = [thing for thing in things_named(store.core, number).found if thing.kind == "payment"]
     assert payment.order is not None
     calls = [entry for entry in timeline(store.core, payment.order).entries if entry.kind is EntryKind.CALL]
     assert [(entry.what, entry.payment) for entry in calls] == [("fulfil", int(payment.number))]
@@ -76,11 +76,11 @@ def test_the_receipt_and_every_question_about_it_are_in_the_orders_timeline(kios
     kiosk.store.away = False
     kiosk.sells("N-1")
     kiosk.later(600)
-    (payment,) = [thing for thing in things_named(kiosk.world.core, "N-1") if thing.kind == "payment"]
+    (payment,) = [thing for thing in things_named(kiosk.world.core, "N-1").found if thing.kind == "payment"]
     assert payment.order is not None
     entries = timeline(kiosk.world.core, payment.order).entries
     (receipt,) = [entry for entry in entries if entry.kind is EntryKind.RECEIPT]
     assert (receipt.number, receipt.outcome) == (done.receipt, "settled")
     calls = [(entry.outcome, entry.detail) for entry in entries if entry.kind is EntryKind.CALL]
     assert calls == [("unknown", "no answer"), ("unknown", "no answer"), ("answered", "paid")]
-    assert [thing.kind for thing in things_named(kiosk.world.core, done.receipt)] == ["receipt"]
+    assert [thing.kind for thing in things_named(kiosk.world.core, done.receipt).found] == ["receipt"]

@@ -7,7 +7,7 @@ import os
 import secrets
 import sqlite3
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -155,6 +155,17 @@ class WatchedDatabases:
         self.home = _only_for(real.home, slot_watch.AT_HOME)
         self.house = _only_for(real.home, slot_watch.AT_HOUSE)
         self.all = tuple(_only_for(sessions, slot_watch.ANYWHERE) for sessions in real.all)
+
+    @property
+    def names(self) -> Sequence[str]:
+        return self._real.names
+
+    @property
+    def frozen(self) -> Collection[int]:
+        return self._real.frozen
+
+    def whole_without(self, silent: Collection[int]) -> tuple[Sessions, frozenset[int]]:
+        return self._real.whole_without(silent)
 
     def of_slot(self, slot: int) -> Sessions:
         if slot not in self._of_slots:

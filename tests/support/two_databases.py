@@ -16,7 +16,7 @@ HALF = SLOTS // 2
 
 def two_databases(home: Sessions, second: Sessions) -> SharedSlots:
     """The first has the lower half of the slots, and all that is at home."""
-    return by_hand(SharedSlots([home, second], [slot // HALF for slot in range(SLOTS)]))
+    return by_hand(SharedSlots([home, second], [slot // HALF for slot in range(SLOTS)], names=["first", "second"]))
 
 
 def by_hand(shared: SharedSlots) -> SharedSlots:

@@ -44,7 +44,7 @@ def test_a_user_signs_is_charged_reads_what_is_active_and_cancels(house: Agreeme
     house.at(FIRST_CHARGE)
     shown = alice.get(f"/v1/agreements/{number}").get_json()
     assert (shown["status"], shown["action"], shown["ended_by"]) == ("active", None, "")
-    assert alice.get("/v1/agreements").get_json() == {"agreements": [shown], "next": None}
+    assert alice.get("/v1/agreements").get_json() == {"agreements": [shown], "next": None, "missing_databases": []}
     (active,) = alice.get("/v1/entitlements").get_json()["entitlements"]
     assert (active["name"], active["agreement"], active["status"]) == ("vip", number, "active")
     (period,) = alice.get(f"/v1/agreements/{number}/periods").get_json()["periods"]

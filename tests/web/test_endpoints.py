@@ -49,7 +49,8 @@ def test_an_endpoint_is_added_once_for_a_key_and_its_secret_is_told(backend: Api
     shown = backend.get("/v1/endpoints/game").json
     assert shown == {name: value for name, value in first.json.items() if name != "secret"}
     assert (shown["status"], shown["made_by"], shown["types"]) == ("active", "backend:backend", ["coins.credited"])
-    assert backend.get("/v1/endpoints").json == {"endpoints": [shown]}
+    missing = {"missing_databases": shown.pop("missing_databases")}
+    assert backend.get("/v1/endpoints").json == {"endpoints": [shown], **missing}
     other = backend.post("/v1/endpoints", body, key="k2")
     assert (other.status_code, other.json["code"]) == (409, "endpoint_exists")
 
@@ -90,7 +91,7 @@ def test_an_address_that_no_endpoint_may_have_is_refused(world: World, engine: E
     answer = backend.post("/v1/endpoints", {"name": "game", "url": url})
     assert answer.status_code in (409, 422)
     assert answer.json["code"] == ("address_refused" if answer.status_code == 409 else "invalid_request")
-    assert backend.get("/v1/endpoints").json == {"endpoints": []}
+    assert backend.get("/v1/endpoints").json["endpoints"] == []
 
 
 def test_there_are_so_many_endpoints_and_no_more(backend: ApiClient) -> None:

@@ -54,7 +54,7 @@ def test_the_backend_answers_and_everybody_sees_how_the_order_stands(world: Worl
 def test_what_waits_for_too_long_is_listed_by_the_api(world: World, backend: ApiClient) -> None:
     buyer = ExternalBuyer(sell_externally(world))
     buyer.pay()
-    assert backend.get("/v1/fulfilments").get_json() == {"fulfilments": [], "next": None}
+    assert backend.get("/v1/fulfilments").get_json() == {"fulfilments": [], "next": None, "missing_databases": []}
     world.clock.advance(ANSWERED_WITHIN.total_seconds())
     (waiting,) = backend.get("/v1/fulfilments").get_json()["fulfilments"]
     assert (waiting["order"], waiting["asks"], waiting["status"]) == (str(buyer.order_id), "delivery", "waiting")

@@ -54,7 +54,7 @@ def test_transfers_and_holds_lead_to_where_they_are_read(backend: ApiClient, ord
 
 def test_what_names_nothing_is_an_empty_list(backend: ApiClient) -> None:
     answer = backend.get("/v1/search", number="nothing")
-    assert (answer.status_code, answer.get_json()) == (200, {"found": []})
+    assert (answer.status_code, answer.get_json()) == (200, {"found": [], "missing_databases": []})
     for query in ({}, {"number": ""}, {"number": "x" * 256}, {"number": "a\x00"}):
         assert backend.get("/v1/search", **query).status_code == 422
 

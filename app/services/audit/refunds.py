@@ -45,7 +45,7 @@ def check_captured(
     if payment is None:
         captured = captured_in_suspense(session, paid)
     else:
-        captured = CapturedPayment(paid, order, payment, refund_rows.told_of_payment(session, paid.slot, payment.id))
+        captured = CapturedPayment(paid, order, payment, refund_rows.told_of_payment(session, paid.slot, payment.id)())
     refunds = refunds_of(session, captured)
     now = standing(captured, refunds)
     legs, claims = settlement.money_targets(captured, now), settlement.claims_of(captured, now)

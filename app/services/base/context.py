@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -139,6 +139,16 @@ class Bulkheads:
 
 
 @dataclass(frozen=True, slots=True)
+class WhatAnswers(Generic[T]):
+    """What was read of the databases that answer."""
+
+    found: T
+    missing: tuple[str, ...] = ()
+    """Names of databases of which not everything is in it: they do not answer, or slots of theirs are moved to another
+    one at this moment. Whoever shows `found` says so."""
+
+
+@dataclass(frozen=True, slots=True)
 class Core:
     databases: Databases
     registry: Registry
@@ -183,9 +193,12 @@ class Core:
         """Every database, home first: for sweeps over all slots."""
         return tuple(Place(self, sessions, number) for number, sessions in enumerate(self.databases.all))
 
-    def guarded(self, work: Callable[[Place], T], *, places: Sequence[Place] | None = None) -> dict[int, T]:
+    def guarded(
+        self, work: Callable[[Place], T], *, places: Sequence[Place] | None = None, least: int = 1
+    ) -> dict[int, T]:
         """What `work` gives for every database (or for these), by the number of the database. One that does not answer
-        is logged and left out: the users of the others do not wait for it. Where none answers the error is raised."""
+        is logged and left out: the users of the others do not wait for it. Where fewer than `least` answer the error is
+        raised."""
         done: dict[int, T] = {}
         failed: Exception | None = None
         for place in self.everywhere() if places is None else places:
@@ -194,10 +207,47 @@ class Core:
             except UNANSWERED as error:
                 failed = error
                 if len(self.databases.all) > 1:
-                    _log.error("database_left_out", database=place.number, error=type(error).__name__)
-        if failed is not None and not done:
+                    self._log_left_out(place, error)
+        if failed is not None and len(done) < least:
             raise failed
         return done
+
+    def what_answers(self, work: Callable[[Tx], T]) -> WhatAnswers[T]:
+        """What `work` finds in all databases read as one, but for those that do not answer and for slots that are
+        moved: for people who would rather see a part, and are told that it is one. A sum of money is no such thing:
+        read `whole`. Raises what home raises."""
+        silent: frozenset[int] = frozenset()
+        while True:
+            sessions, missing = self.databases.whole_without(silent)
+            try:
+                return WhatAnswers(Place(self, sessions).read(work), self.names_of(missing))
+            except UNANSWERED:
+                further = self._silent() - silent
+                if not further or 0 in further:
+                    raise
+                silent |= further
+
+    def _silent(self) -> frozenset[int]:
+        """The numbers of those among several databases that do not answer."""
+        found = set()
+        for place in self.everywhere() if len(self.databases.all) > 1 else ():
+            try:
+                place.read(lambda tx: tx.scalar(text("SELECT 1")))
+            except UNANSWERED as error:
+                self._log_left_out(place, error)
+                found.add(place.number)
+        return frozenset(found)
+
+    def _log_left_out(self, place: Place, error: Exception) -> None:
+        _log.error("database_left_out", database=self.databases.names[place.number], error=type(error).__name__)
+
+    def names_of(self, numbers: Collection[int]) -> tuple[str, ...]:
+        """What the settings call the databases with these numbers."""
+        return tuple(self.databases.names[number] for number in sorted(numbers))
+
+    def names_missing(self, done: Collection[int]) -> tuple[str, ...]:
+        """The databases that are not among these: what `guarded` has left out."""
+        return self.names_of(set(range(len(self.databases.all))).difference(done))
 
     def rows_everywhere(self, read: Callable[[Tx], Sequence[T]]) -> list[T]:
         """The rows of every database that answers, home's first."""

@@ -14,7 +14,7 @@ from sqlalchemy.orm import sessionmaker
 
 from app.services.base.errors import SlotsFrozen
 from app.services.base.transaction import Sessions
-from app.services.base.whole import WholeEngine
+from app.services.base.whole import LeftOut, WholeEngine
 
 
 class Databases(Protocol):
@@ -33,12 +33,24 @@ class Databases(Protocol):
         """Each database once, home first."""
 
     @property
+    def names(self) -> Sequence[str]:
+        """What the settings call each of `all`."""
+
+    @property
     def whole(self) -> Sessions:
         """All of them read as one; only what lies at home can be changed here (`base.whole`). Raises SlotsFrozen while
         slots are moved: their rows are in two databases for a moment, and a sum would count them twice."""
 
+    def whole_without(self, silent: Collection[int]) -> tuple[Sessions, frozenset[int]]:
+        """As `whole`, but nothing is found of the databases with these numbers, nor of slots that are moved; and the
+        numbers of the databases of which something is left out so."""
+
     def of_slot(self, slot: int) -> Sessions:
         """Where the rows of this slot lie. Raises SlotsFrozen."""
+
+    @property
+    def frozen(self) -> Collection[int]:
+        """The slots that are moved at this moment: their rows may lie in two databases."""
 
     def number_of(self, slot: int) -> int:
         """Which of `all` that is."""
@@ -49,6 +61,8 @@ class OneDatabase:
     """One database for everything."""
 
     home: Sessions
+    names: tuple[str] = ("first",)
+    frozen: frozenset[int] = frozenset()
 
     @property
     def house(self) -> Sessions:
@@ -61,6 +75,10 @@ class OneDatabase:
     @property
     def whole(self) -> Sessions:
         return self.home
+
+    def whole_without(self, silent: Collection[int]) -> tuple[Sessions, frozenset[int]]:
+        del silent
+        return self.home, frozenset()
 
     def of_slot(self, slot: int) -> Sessions:
         del slot
@@ -76,9 +94,15 @@ class SharedSlots:
     slots are on their way to another one. Both may change while the process runs (`take_over`)."""
 
     def __init__(
-        self, databases: Sequence[Sessions], numbers: Sequence[int], frozen: Collection[int] = frozenset()
+        self,
+        databases: Sequence[Sessions],
+        numbers: Sequence[int],
+        frozen: Collection[int] = frozenset(),
+        *,
+        names: Sequence[str] = (),
     ) -> None:
         self.all = tuple(databases)
+        self.names = tuple(names) or tuple(map(str, range(len(self.all))))
         self.home = self.house = self.all[0]
         self.take_over(numbers, frozen)
         engines: Any = WholeEngine([each.kw["bind"] for each in self.all], self.number_of)
@@ -93,6 +117,17 @@ class SharedSlots:
         if frozen := self._places[1]:
             raise SlotsFrozen(f"{len(frozen)} slots are being moved to another database: try again in some seconds")
         return self.whole_sessions
+
+    def whole_without(self, silent: Collection[int]) -> tuple[Sessions, frozenset[int]]:
+        numbers, frozen = self._places
+        engine: Any = WholeEngine(
+            [each.kw["bind"] for each in self.all], numbers.__getitem__, LeftOut(frozenset(silent), frozen)
+        )
+        return sessionmaker(engine), frozenset(silent).union(numbers[slot] for slot in frozen)
+
+    @property
+    def frozen(self) -> frozenset[int]:
+        return self._places[1]
 
     def of_slot(self, slot: int) -> Sessions:
         numbers, frozen = self._places

@@ -27,6 +27,13 @@ class SlotsFrozen(Exception):
     RETRY_SECONDS = 2
 
 
+class DatabaseUnavailable(DomainError):
+    """One of several databases does not answer, and a part would be no answer. The detail names it."""
+
+    code = "database_unavailable"
+    remembered = False
+
+
 class NotFound(DomainError):
     code = "not_found"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from heapq import merge
 from itertools import groupby
@@ -27,10 +27,12 @@ PageRow = TypeVar("PageRow")
 
 @dataclass(frozen=True, slots=True)
 class ListPage(Generic[PageRow]):
-    """A part of a list. `next` is the place of its last row; None where the list ends."""
+    """A part of a list. `next` is the place of its last row; None where the list ends. `missing` names the databases
+    that do not answer: their rows are not in it."""
 
     rows: Sequence[PageRow]
     next: ListPlace | None
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +74,14 @@ def page_everywhere(
     newest_first: bool = True,
 ) -> ListPage[PageRow]:
     """A page of a list over all users. `read` gives the first rows of one database, in the order of their places. A row
-    that is in two of them, because its slot is on its way, is listed once."""
-    parts = [each.alone(read) for each in core.everywhere()]
-    if len(parts) == 1:
-        return page_of(parts[0], most, place)
-    merged = groupby(merge(*parts, key=place, reverse=newest_first), place)
-    return page_of([next(rows) for _, rows in merged], most, place)
+    that is in two of them, because its slot is on its way, is listed once; none is missed, since rows come to one
+    database before they go from the other, and that one is read first."""
+    leaving = {core.databases.number_of(slot) for slot in core.databases.frozen}
+    places = sorted(core.everywhere(), key=lambda each: each.number not in leaving)
+    parts = core.guarded(lambda each: each.alone(read), places=places)
+    merged = groupby(merge(*parts.values(), key=place, reverse=newest_first), place)
+    rows = next(iter(parts.values())) if len(parts) == 1 else [next(same) for _, same in merged]
+    return replace(page_of(rows, most, place), missing=core.names_missing(parts))
 
 
 def beyond(

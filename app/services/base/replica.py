@@ -128,7 +128,7 @@ class Replica:
         sessions = [
             _sessions(engine.execution_options(**{_MAP: documents[name]})) for name, engine in self.engines.items()
         ]
-        return SharedSlots(sessions, [numbers[owner] for owner in maps[0].of_slot])
+        return SharedSlots(sessions, [numbers[owner] for owner in maps[0].of_slot], names=list(numbers))
 
     def _require_schema(self, name: str, engine: Engine) -> None:
         try:

@@ -64,7 +64,7 @@ class Transaction:
 
     def connection(self) -> Connection:
         """SQLAlchemy's connection, for statements that SQLAlchemy executes; whatever waits is sent first."""
-        self.send()
+        self.flush()
         return self._connection
 
     def later(
@@ -79,7 +79,7 @@ class Transaction:
             self._checks.append((sent, len(values) if isinstance(statement, RowInsert) else rows, wrong))
         return sent
 
-    def send(self) -> None:
+    def flush(self) -> None:
         """Send what waits, in one flight, and take the answers (on SQLite one after the other)."""
         if not self._waiting:
             return
@@ -107,7 +107,6 @@ class Transaction:
         return self.connection().scalar(statement, values)
 
 
-Connected = Transaction
 _Check = tuple[list[Sent], int, Callable[[], Exception]]
 """What was sent, how many rows it must touch, and what is raised if it touched others."""
 
@@ -146,7 +145,7 @@ class Sendable:
     def run(self, tx: Transaction, values: Any) -> list[Sent]:
         """Send it, with what waits, and take the answers."""
         sent = tx.later(self, values)
-        tx.send()
+        tx.flush()
         return sent
 
 
@@ -160,11 +159,22 @@ class Statement(Sendable):
     def row(self, tx: Transaction, values: Values) -> Row | None:
         """The first row, or None."""
         (sent,) = tx.later(self, values)
-        tx.send()
+        tx.flush()
         return sent.rows[0] if sent.rows else None
 
     def rows(self, tx: Transaction, values: Values) -> list[Row]:
         return self.run(tx, values)[0].rows
+
+    def asked(self, tx: Transaction, values: Values, row_type: Any) -> Callable[[], list[Any]]:
+        """Ask with what is sent next, so that several reads are one flight; gives what gives the rows, by the names of
+        their columns (`make_row_type`)."""
+        (sent,) = tx.later(self, values)
+
+        def rows() -> list[Any]:
+            tx.flush()  # nothing, if it was sent by now
+            return [row_type._make(row) for row in sent.rows]
+
+        return rows
 
     def count(self, tx: Transaction, values: Values) -> int:
         """How many rows it touched."""

@@ -6,16 +6,19 @@ statement's order and up to its limit, its sums, counts, least and greatest valu
 for which that cannot be done is refused, and so is a change of anything that does not lie at home.
 
 Each database is read as of one moment, but not all of them as of the same one.
+
+Who would rather have a part than nothing leaves out what cannot be read (`LeftOut`): databases that do not answer, and
+slots that are on their way from one to another. Nothing of these is found then, and the reader has to say so.
 """
 
 from __future__ import annotations
 
-import heapq
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import count
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -23,56 +26,46 @@ from sqlalchemy import (
     Connection,
     Engine,
     Executable,
-    IteratorResult,
     Result,
     RootTransaction,
     ScalarResult,
     Select,
-    String,
     TextClause,
 )
 from sqlalchemy.engine import Dialect
-from sqlalchemy.engine.result import SimpleResultMetaData
-from sqlalchemy.sql import operators
-from sqlalchemy.sql.elements import (
-    BindParameter,
-    Cast,
-    ClauseElement,
-    Label,
-    UnaryExpression,
-)
-from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.sql.selectable import Exists
-from sqlalchemy.sql.visitors import iterate
+from sqlalchemy.sql.elements import ClauseElement
 
-from app.models.base import OneOrder
 from app.models.distribution import TableClass
 from app.models.engine import READ_ONLY
-from app.models.slot_watch import given_slots, reading_of
+from app.models.slot_watch import StatementReading, given_slots, reading_of
+from app.services.base.errors import SlotsFrozen
+from app.services.base.merged_answers import CannotBeSummed, merged
 
-Combine = Callable[[Any, Any], Any]
-_OVER: Mapping[str, Combine] = {
-    "sum": lambda one, other: one + other,
-    "count": lambda one, other: one + other,
-    "min": min,
-    "max": max,
-}
-"""How a value over several databases is made of the values in two of them; a database may have none."""
-_OF_ONE_DATABASE = frozenset({"slot", "cslot"})
-"""Columns whose value says in which database a row lies."""
+_BY_SLOT = frozenset({TableClass.SLOT, TableClass.OWN_HASH})
 _CHANGES = re.compile(r"\b(?:INSERT|UPDATE|DELETE)\b", re.I)
 
 
-class CannotBeSummed(RuntimeError):
-    """This statement gives no answer over several databases, or changes what does not lie at home."""
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What is not read: databases, by their numbers, and slots of the others."""
+
+    databases: frozenset[int] = frozenset()
+    slots: frozenset[int] = frozenset()
+
+
+EVERYTHING_IS_READ = LeftOut()
 
 
 class WholeEngine:
-    """Opens transactions over all databases; used as an engine is (`base.transaction`). Only home can be changed."""
+    """Opens transactions over all databases; used as an engine is (`base.transaction`). Only home can be changed, and
+    home is never left out."""
 
-    def __init__(self, engines: Sequence[Engine], number_of_slot: Callable[[int], int]) -> None:
+    def __init__(
+        self, engines: Sequence[Engine], number_of_slot: Callable[[int], int], left_out: LeftOut = EVERYTHING_IS_READ
+    ) -> None:
         self.engines = tuple(engines)
         self.number_of_slot = number_of_slot
+        self.left_out = left_out
 
     @property
     def dialect(self) -> Dialect:
@@ -90,19 +83,26 @@ class WholeEngine:
     @contextmanager
     def connect(self) -> Iterator[WholeConnection]:
         with ExitStack() as stack:
-            parts = [stack.enter_context(engine.connect()) for engine in self.engines]
-            yield self.connection_to(parts)
+            read = [engine for number, engine in enumerate(self.engines) if number not in self.left_out.databases]
+            yield self.connection_to([stack.enter_context(engine.connect()) for engine in read])
 
     def connection_to(self, parts: Sequence[Connection]) -> WholeConnection:
-        return WholeConnection(parts, self.number_of_slot)
+        return WholeConnection(parts, self.number_of_slot, self.left_out)
 
 
 class WholeConnection:
-    """A connection to each database, used as one is."""
+    """A connection to each database that is read, used as one is."""
 
-    def __init__(self, parts: Sequence[Connection], number_of_slot: Callable[[int], int]) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Connection],
+        number_of_slot: Callable[[int], int],
+        left_out: LeftOut = EVERYTHING_IS_READ,
+    ) -> None:
         self.parts = tuple(parts)
         self._number_of_slot = number_of_slot
+        self._left_out = left_out
+        self._by_number = dict(zip((each for each in count() if each not in left_out.databases), parts, strict=False))
 
     @property
     def dialect(self) -> Dialect:
@@ -117,16 +117,17 @@ class WholeConnection:
         return self.parts[0].get_transaction()
 
     def execution_options(self, **options: Any) -> WholeConnection:
-        return type(self)([part.execution_options(**options) for part in self.parts], self._number_of_slot)
+        parts = [part.execution_options(**options) for part in self.parts]
+        return type(self)(parts, self._number_of_slot, self._left_out)
 
     def begin(self) -> None:
         for part in self.parts:
             part.begin()
 
     def execute(self, statement: Executable, values: Any = None, *, execution_options: Any = None) -> Result[Any]:
-        parts = self._parts_for(statement, values)
+        parts, hides = self._parts_for(statement, values)
         options = execution_options or {}
-        if len(parts) == 1:
+        if len(parts) == 1 and not hides:
             return parts[0].execute(statement, values, execution_options=options)
         if isinstance(statement, TextClause):  # a setting of the transaction
             return [part.execute(statement, values) for part in parts][-1]
@@ -137,6 +138,7 @@ class WholeConnection:
             [partial(part.execute, statement, values, execution_options=options) for part in parts],
             {**statement.compile(dialect=self.dialect).params, **(values or {})},
             self.dialect.name,
+            self._left_out.slots if hides else frozenset(),
         )
 
     def scalars(self, statement: Executable, values: Any = None) -> ScalarResult[Any]:
@@ -148,216 +150,42 @@ class WholeConnection:
     def part_of(self, sql: str, values: Mapping[str, Any]) -> Connection:
         """The one database in which this text runs. Raises CannotBeSummed where there are several."""
         parts = self._where(sql, [values])
+        if not parts:
+            raise SlotsFrozen("the rows of this slot cannot be read now")
         if len(parts) > 1:
             raise CannotBeSummed(f"in several databases: {sql[:300]}")
         if parts[0] is not self.parts[0] and _CHANGES.search(sql):
             raise CannotBeSummed(f"a change, or a lock, away from home: {sql[:300]}")
         return parts[0]
 
-    def _parts_for(self, statement: Executable, values: Any) -> Sequence[Connection]:
+    def _parts_for(self, statement: Executable, values: Any) -> tuple[Sequence[Connection], bool]:
+        """Where the statement runs, and whether it may find rows of slots that are left out."""
         if isinstance(statement, TextClause) and not reading_of(statement.text).classes:
-            return self.parts
+            return self.parts, False
         compiled: Any = cast(ClauseElement, statement).compile(dialect=self.dialect)
         given = values if isinstance(values, list | tuple) else [values or {}]
-        parts = self._where(compiled.string, [{**compiled.params, **one} for one in given])
+        rows = [{**compiled.params, **one} for one in given]
+        parts = self._where(compiled.string, rows)
         changes = not isinstance(statement, Select | CompoundSelect)
         if changes and [part for part in parts if part is not self.parts[0]]:
             raise CannotBeSummed(f"a change away from home: {compiled.string[:300]}")
-        return parts
+        return parts, bool(self._left_out.slots) and self._may_find_left_out(reading_of(compiled.string), rows)
+
+    def _may_find_left_out(self, reading: StatementReading, rows: Sequence[Mapping[str, Any]]) -> bool:
+        if not reading.classes & _BY_SLOT:
+            return False
+        return reading.is_sweep or bool(self._left_out.slots.intersection(given_slots(reading, rows)))
 
     def _where(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> Sequence[Connection]:
         reading = reading_of(sql)
         if TableClass.HOME in reading.classes and len(reading.classes) > 1:
             raise CannotBeSummed(f"tables at home and tables by slot in one statement: {sql[:300]}")
-        if not reading.classes & {TableClass.SLOT, TableClass.OWN_HASH, TableClass.OWN}:
+        if not reading.classes & {*_BY_SLOT, TableClass.OWN}:
             return self.parts[:1]
         if reading.is_sweep:
             return self.parts
         slots = given_slots(reading, rows)
         if not slots:
             raise CannotBeSummed(f"neither a slot nor a sweep: {sql[:300]}")
-        return [self.parts[number] for number in sorted({self._number_of_slot(slot) for slot in slots})]
-
-
-# --- putting together ---
-
-
-def merged(
-    statement: Select[Any] | CompoundSelect[Any],
-    reads: Sequence[Callable[[], Result[Any]]],
-    values: Mapping[str, Any],
-    dialect: str,
-) -> Result[Any]:
-    """The answers of several databases to one statement as one answer. Raises CannotBeSummed."""
-    columns = list(statement.exported_columns)
-    if getattr(statement, "_having_criteria", None):  # SQLAlchemy shows its parts nowhere else
-        raise CannotBeSummed(f"a condition on sums: {statement}")
-    combines = [_combine(column) for column in _selected(statement)]
-    results = [read() for read in reads]
-    names = list(results[0].keys())
-    rows: Iterable[Sequence[Any]]
-    if any(combines) or bool(getattr(statement, "_group_by_clauses", None)):
-        rows = _grouped(results, combines)
-        rows = sorted(rows, key=_order(statement, columns, dialect)) if _is_ordered(statement) else rows
-    else:
-        _refuse_inner_sums(statement)
-        rows = _in_order(statement, columns, results, dialect)
-        rows = _each_once(rows) if _is_distinct(statement) else rows
-    limit = _limit(statement, values)
-    return IteratorResult(SimpleResultMetaData(names), iter(map(tuple, rows if limit is None else islice(rows, limit))))
-
-
-def _selected(statement: Select[Any] | CompoundSelect[Any]) -> list[Any]:
-    """The columns as they are computed."""
-    first: Any = statement
-    while isinstance(first, CompoundSelect):
-        first = first.selects[0]
-    return list(first.selected_columns)
-
-
-def _combine(column: Any) -> Combine | None:
-    """How values of this column are combined; None for a value by which rows are told apart."""
-    element = column
-    while isinstance(element, Label | Cast):
-        element = element.element if isinstance(element, Label) else element.clause
-    if isinstance(element, Exists):
-        return lambda one, other: bool(one or other)
-    if isinstance(element, FunctionElement) and element.name in _OVER:
-        return _OVER[element.name]
-    if isinstance(element, FunctionElement) and element.name == "coalesce":
-        inner = [part for part in element.clauses if _has_aggregate(part)]
-        if len(inner) == 1 and (found := _combine(inner[0])) is not None:
-            return found
-    if _has_aggregate(element):
-        raise CannotBeSummed(f"a value made of sums: {column}")
-    return None
-
-
-def _has_aggregate(element: ClauseElement) -> bool:
-    """Whether the value is worked out from several rows of this statement; what inner selects add up is their own."""
-    if isinstance(element, Select | CompoundSelect) or element.__visit_name__ in ("scalar_select", "exists"):
-        return False
-    if isinstance(element, FunctionElement) and element.name in _OVER:
-        return True
-    return any(_has_aggregate(child) for child in element.get_children())
-
-
-def _grouped(results: Sequence[Result[Any]], combines: Sequence[Combine | None]) -> list[tuple[Any, ...]]:
-    groups: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-    for row in chain.from_iterable(results):
-        key = tuple(value for value, combine in zip(row, combines, strict=True) if combine is None)
-        known = groups.get(key)
-        groups[key] = tuple(row) if known is None else _together(known, row, combines)
-    return list(groups.values())
-
-
-def _together(known: Sequence[Any], row: Sequence[Any], combines: Sequence[Combine | None]) -> tuple[Any, ...]:
-    return tuple(
-        one if combine is None or other is None else other if one is None else combine(one, other)
-        for one, other, combine in zip(known, row, combines, strict=True)
-    )
-
-
-def _refuse_inner_sums(statement: Any) -> None:
-    """A sum or a limit inside would be one for each database. What says `slot` is one for each slot."""
-    for inner in iterate(statement):
-        if inner is statement or not isinstance(inner, Select):
-            continue
-        by_slot = any(getattr(column, "name", "") == "slot" for column in inner._group_by_clauses)
-        if inner._group_by_clauses and not by_slot:
-            raise CannotBeSummed(f"sums inside of a statement: {statement}")
-
-
-def _is_distinct(statement: Any) -> bool:
-    return bool(getattr(statement, "_distinct", False))
-
-
-def _each_once(rows: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
-    seen = set()
-    for row in rows:
-        if (key := tuple(row)) not in seen:
-            seen.add(key)
-            yield row
-
-
-def _is_ordered(statement: Any) -> bool:
-    return bool(statement._order_by_clauses)
-
-
-def _in_order(statement: Any, columns: list[Any], results: Sequence[Result[Any]], dialect: str) -> Iterable[Any]:
-    if not _is_ordered(statement):
-        return chain.from_iterable(results)
-    return heapq.merge(*results, key=_order(statement, columns, dialect))
-
-
-def _order(statement: Any, columns: list[Any], dialect: str) -> Callable[[Sequence[Any]], Any]:
-    """The key by which rows stand in the statement's order."""
-    parts = []
-    for clause in statement._order_by_clauses:
-        parts.append(_place_of(clause, columns, _selected(statement)))
-        if columns[parts[-1][0]].name in _OF_ONE_DATABASE:
-            break  # what is ordered within a slot is ordered by its database
-    # Nothing is greater than everything for PostgreSQL, and smaller for SQLite.
-    nothing = -1 if dialect == "sqlite" else 1
-
-    def key(row: Sequence[Any]) -> tuple[Any, ...]:
-        values = [(nothing if row[at] is None else 0, row[at]) for at, _ in parts]
-        return tuple(_Downwards(value) if down else value for value, (_, down) in zip(values, parts, strict=True))
-
-    return key
-
-
-def _place_of(clause: Any, columns: list[Any], selected: list[Any]) -> tuple[int, bool]:
-    """At which column a row is ordered, and whether downwards."""
-    down, is_one = False, False
-    while isinstance(clause, UnaryExpression | OneOrder) or _is_reference(clause):
-        if isinstance(clause, OneOrder):
-            clause, is_one = next(iter(clause.clauses)), True
-        elif _is_reference(clause):
-            clause = clause.element
-        else:
-            down = down or clause.modifier is operators.desc_op
-            clause = clause.element
-    if not is_one and isinstance(clause.type, String):
-        raise CannotBeSummed(f"an order of texts that each database may have another one of: {clause}")
-    for wanted in (columns, selected):
-        for at, column in enumerate(wanted):
-            if column is clause or (isinstance(column, Label) and column.element is clause):
-                return at, down
-    name = getattr(clause, "name", None)  # a label may be another object each time
-    named = [at for at, column in enumerate(columns) if name is not None and column.name == name]
-    if len(named) != 1:
-        raise CannotBeSummed(f"an order by what is not among the columns: {clause}")
-    return named[0], down
-
-
-def _is_reference(clause: Any) -> bool:
-    return bool(clause.__visit_name__ == "label_reference")
-
-
-class _Downwards:
-    """A value in an order that goes downwards."""
-
-    __slots__ = ("value",)
-    __hash__ = None  # type: ignore[assignment]
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Downwards) and bool(self.value == other.value)
-
-    def __lt__(self, other: _Downwards) -> bool:
-        return bool(other.value < self.value)
-
-
-def _limit(statement: Any, values: Mapping[str, Any]) -> int | None:
-    clause = statement._limit_clause
-    if statement._offset_clause is not None:
-        raise CannotBeSummed(f"an offset over several databases: {statement}")
-    if clause is None:
-        return None
-    if isinstance(clause, BindParameter):
-        found = values.get(clause.key, clause.value)
-        return int(found)
-    return int(str(clause))
+        numbers = {self._number_of_slot(slot) for slot in slots if slot not in self._left_out.slots}
+        return [self._by_number[number] for number in sorted(numbers & self._by_number.keys())]

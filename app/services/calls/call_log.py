@@ -40,7 +40,7 @@ def keep_call(tx: Tx, called: ProviderCall[Any], facts: Sequence[Fact] = (), *, 
     The number was given with the call: a transaction that is repeated writes no second row.
     """
     if called.record is not None:
-        _INSERT.run(tx, [_row(called, called.record, facts, payment)])
+        tx.later(_INSERT, [_row(called, called.record, facts, payment)])
 
 
 def keep_calls(tx: Tx, calls: Iterable[tuple[ProviderCall[Any], Sequence[Fact], int | None]]) -> None:
@@ -48,7 +48,7 @@ def keep_calls(tx: Tx, calls: Iterable[tuple[ProviderCall[Any], Sequence[Fact], 
     made = [(called, called.record, facts, payment) for called, facts, payment in calls]
     rows = [_row(called, record, facts, payment) for called, record, facts, payment in made if record is not None]
     if rows:
-        _INSERT.run(tx, rows)
+        tx.later(_INSERT, rows)
 
 
 def _row(called: ProviderCall[Any], record: CallRecord, facts: Sequence[Fact], payment: int | None) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from app.providers.facts import Message
 from app.providers.limits import fits
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, Tx, environment_of
+from app.services.base.errors import DatabaseUnavailable
 from app.services.base.leases import LeaseQueue, next_try
 from app.services.base.upsert import DeletedMeanwhile, insert_numbered_if_new
 from app.services.calls import payment_queries
@@ -206,10 +207,10 @@ def _look_for_payment(core: Core, row: AnyRow) -> None:
     """The payment may be found now; else it may be known later, as a purchase that its buyer has still to hand in."""
     number = _number_by_claim(core, row.provider_account, row.theirs)
     if number is None:
-        found = [
-            place.read(lambda tx: _number_by_sweep(tx, row.provider_account, row.theirs)) for place in core.everywhere()
-        ]
-        number = next(filter(None, found), None)
+        answer = core.what_answers(lambda tx: _number_by_sweep(tx, row.provider_account, row.theirs))
+        number = answer.found
+        if number is None and answer.missing:  # "not found" would be a guess: the question is put again
+            raise DatabaseUnavailable(f"The payment may lie in {', '.join(answer.missing)}.")
     if number is None:
         _later(core, row, NOT_FOUND)
         return
@@ -246,13 +247,14 @@ def _keys_of_owner(tx: Tx, *, account: str, owner: str, environment: str, theirs
 
 def _number_by_sweep(tx: Tx, account: str, theirs: str) -> int | None:
     wanted = (
-        select(_p.id)
+        select(_p.slot, _p.id)
         .prefix_with(sweep("named_by_provider"))
         .where(_p.provider_account == account, _p.theirs == theirs)
         .order_by(_p.id)
         .limit(1)
     )
-    return tx.execute(wanted).scalar_one_or_none()
+    found = tx.execute(wanted).one_or_none()
+    return None if found is None else int(found.id)
 
 
 def _later(core: Core, row: AnyRow, why: str) -> None:

@@ -152,7 +152,7 @@ def _take(core: Core, refund_id: int) -> _Errand | None:
         if row is None or row.next_query_at is None or row.next_query_at > now:
             return None
         order = payment_rows.lock_order(tx, slot, row.order_id)
-        siblings = refund_rows.of_payment(tx, slot, row.payment_id)
+        siblings = refund_rows.of_payment(tx, slot, row.payment_id)()
         busy_until = requests.busy_with(other for other in siblings if other.id != refund_id)
         if busy_until is not None and busy_until > now:
             refund_rows.postponed(tx, slot, refund_id, moment=busy_until, problem=row.problem)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
@@ -20,7 +21,7 @@ from sqlalchemy import Uuid, bindparam, delete, exists, func, or_, select, updat
 from sqlalchemy.exc import IntegrityError
 
 from app.domain.delivery_schedule import DELIVERY_LEASE_SECONDS
-from app.domain.numbers import slot_of_uuid
+from app.domain.numbers import slot_of_user, slot_of_uuid
 from app.models.base import AnyRow
 from app.models.endpoints import DELIVERIES, ENDPOINTS, POSITIONS
 from app.models.events import EVENTS, FEEDS
@@ -115,6 +116,16 @@ def _reopening(added: Any, *, only_ended: bool) -> Any:
 _PLAN = RowInsert(DELIVERIES, lambda added: _reopening(added, only_ended=True))
 _OPEN_ONE = RowInsert(DELIVERIES, lambda added: _reopening(added, only_ended=False))
 _READ = (_v.slot, _v.id, _v.user_id, _v.type, _v.position)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPage:
+    """A part of a list of deliveries. `following` is the `before` of the next page, None where the list ends; `missing`
+    names the databases of which not everything is in it."""
+
+    rows: list[AnyRow]
+    following: int | None
+    missing: tuple[str, ...]
 
 
 class DeliveryEnded(DomainError):
@@ -229,17 +240,24 @@ def find_delivery(tx: Tx, endpoint_id: int, event_id: uuid.UUID) -> AnyRow:
 
 def list_deliveries(
     core: Core, name: str, *, status: str | None, user_id: str | None, before: int | None, limit: int
-) -> tuple[list[AnyRow], int | None]:
-    """Those of an endpoint, the newest events first, at most `limit`; and the `before` of the next page, None where the
-    list ends. Raises NotFound."""
+) -> DeliveryPage:
+    """Those of an endpoint, the newest events first, at most `limit`. Raises NotFound.
+
+    A delivery whose slot is moved has another place in each database, so none of that slot is listed until it is
+    there. With a user only the database of that user is asked. Raises SlotsFrozen while that one is moved.
+    """
     endpoint = core.home.read(lambda tx: find_endpoint(tx, name))
     wanted = select(DELIVERIES).prefix_with(sweep("deliveries")).where(_d.endpoint_id == endpoint.id)
     if status is not None:
         wanted = wanted.where(_d.status == status)
     if user_id is not None:
-        wanted = wanted.where(_d.user_id == user_id)
+        core.of_user(user_id)  # which is refused while the user is moved
+        wanted = wanted.where(_d.slot == slot_of_user(user_id), _d.user_id == user_id)
+    elif frozen := core.databases.frozen:
+        wanted = wanted.where(_d.slot.not_in(sorted(frozen)))
     most = min(limit, MOST_LISTED) + 1
     places = core.everywhere()
+    asked = places if user_id is None else [place for place in places if place.holds(slot_of_user(user_id))]
 
     def newest(place: Place) -> Sequence[AnyRow]:
         # Positions are given in each database: a place in the list is a position and the number of its database.
@@ -249,11 +267,14 @@ def list_deliveries(
     def stands(one: tuple[int, AnyRow]) -> int:
         return int(one[1].position) * len(places) + one[0]
 
-    # A database that is down is not left out: what is missing from the list would not be seen.
-    found = [(place.number, row) for place in places for row in newest(place)]
+    parts = core.guarded(newest, places=asked)
+    found = [(number, row) for number, rows in parts.items() for row in rows]
     found.sort(key=stands, reverse=True)
     shown = found[: most - 1]
-    return [row for _, row in shown], stands(shown[-1]) if len(found) >= most else None
+    leaving = set() if user_id is not None else {core.databases.number_of(slot) for slot in core.databases.frozen}
+    missing = {place.number for place in asked}.difference(parts) | leaving
+    following = stands(shown[-1]) if len(found) >= most else None
+    return DeliveryPage([row for _, row in shown], following, core.names_of(missing))
 
 
 def resend_event(tx: Tx, endpoint: AnyRow, event_id: uuid.UUID) -> int:

@@ -66,8 +66,7 @@ class Dispatcher:
 
     def _active(self) -> Sequence[AnyRow]:
         if not self._has_settings:
-            endpoints.follow_settings(self._core)
-            self._has_settings = True
+            self._has_settings = endpoints.follow_settings(self._core)
         active = self._core.home.read(deliveries.active_endpoints)
         awake = {row.id: row.probe_at for row in active}
         self._core.guarded(lambda place: endpoint_rests.let_rest(place, awake))

@@ -6,7 +6,6 @@ endpoint is paused nothing is written, and the positions stay: what happened mea
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,7 +23,7 @@ from app.models.base import AnyRow
 from app.models.endpoints import DELIVERIES, ENDPOINTS, POSITIONS
 from app.models.events import FEEDS
 from app.models.slot_guard import sweep
-from app.services.base.context import Core, Tx
+from app.services.base.context import UNANSWERED, Core, Tx
 from app.services.base.errors import AddressRefused, DomainError, NotACursor, NotFound
 from app.services.base.sanitize import problem_text
 from app.services.base.upsert import insert_if_new, insert_numbered_if_new
@@ -81,7 +80,8 @@ class NewEndpoint:
 
 
 def add_endpoint(tx: Tx, wanted: NewEndpoint) -> int:
-    """The number of the new endpoint, which has one new secret. Raises Invalid, EndpointExists, TooManyEndpoints."""
+    """The number of the new endpoint, which has one new secret. Raises AddressRefused, EndpointExists,
+    TooManyEndpoints, NotACursor; what a database raises that does not answer, for it begins in the feed of each."""
     names = [row.name for row in tx.execute(_THERE.with_for_update())]
     if wanted.name in names:
         raise EndpointExists(endpoint=wanted.name)
@@ -111,20 +111,19 @@ def _insert(tx: Tx, wanted: NewEndpoint, url: str, secrets: list[dict[str, Any]]
     number = insert_numbered_if_new(tx, ENDPOINTS, tx.core.numbers, slot_of_reference(wanted.name), row)
     if number is None:
         raise EndpointExists(endpoint=wanted.name)  # another one was faster
-    known = len(tx.core.databases.all)
-    starts = None if wanted.after is None else feed.positions_of(wanted.after, known)
+    # All of them answer, and take the cursor, before a position is committed in any: nobody would find that one again.
+    newest = [place.read(feed.newest_position) for place in tx.core.everywhere()]
+    starts = newest if wanted.after is None else feed.positions_of(wanted.after, len(newest))
+    if any(start > there for start, there in zip(starts, newest, strict=True)):
+        raise NotACursor(field="after")
     tx.here_and_elsewhere(partial(_begin, endpoint=number, starts=starts))
     _log.info("endpoint_added", endpoint=wanted.name, by=wanted.made_by, origin=wanted.origin)
     return number
 
 
-def _begin(tx: Tx, *, number: int, endpoint: int, starts: Sequence[int] | None) -> None:
-    """Where the endpoint begins in the feed of one database. Raises NotACursor for a position that is not given yet."""
-    newest = feed.newest_position(tx)
-    planned = newest if starts is None else starts[number]
-    if planned > newest:
-        raise NotACursor(field="after")
-    insert_if_new(tx, POSITIONS, {"endpoint_id": endpoint, "planned": planned, "rests_until": None})
+def _begin(tx: Tx, *, number: int, endpoint: int, starts: Sequence[int]) -> None:
+    """Where the endpoint begins in the feed of one database."""
+    insert_if_new(tx, POSITIONS, {"endpoint_id": endpoint, "planned": starts[number], "rests_until": None})
 
 
 def rotate_secret(tx: Tx, name: str, overlap: timedelta) -> int:
@@ -157,18 +156,23 @@ def _pause(tx: Tx, number: int, why: str, by: str) -> None:
 
 
 def resume_endpoint(tx: Tx, name: str) -> int:
-    """Send again, at once, and everything since the pause. The endpoint's number. Raises NotFound."""
+    """Send again, at once, and everything since the pause. The endpoint's number. Raises NotFound.
+
+    What had failed in a database that does not answer at this moment is tried when its own pause is over: nobody else's
+    events wait for that database.
+    """
     row = find_endpoint(tx, name, lock=True)
     healthy = {"failures": 0, "failing_since": None, "probe_at": None}
     tx.execute(update(ENDPOINTS).where(_e.id == row.id).values(paused_at=None, paused_why="", paused_by="", **healthy))
-    tx.here_and_elsewhere(partial(_wake, endpoint=row.id))
+    wake = partial(_wake, endpoint=row.id)
+    tx.core.guarded(lambda place: place.transact(wake), places=tx.core.everywhere()[1:], least=0)
+    wake(tx)
     _log.info("endpoint_resumed", endpoint=name)
     return int(row.id)
 
 
-def _wake(tx: Tx, *, number: int, endpoint: int) -> None:
+def _wake(tx: Tx, *, endpoint: int) -> None:
     """What had failed rests for up to a day, and what is behind it. Whoever resumes an endpoint has repaired it."""
-    del number
     tx.execute(
         update(DELIVERIES)
         .prefix_with(sweep("deliveries"))
@@ -207,27 +211,37 @@ def signing_secrets(rules: PushRules, row: AnyRow, now: datetime) -> list[str]:
     return [each["secret"] for each in row.secrets if _is_valid(each, now)]
 
 
-def follow_settings(core: Core) -> None:
-    """Make the endpoints of the settings what the settings say. One that they do not name any more is paused."""
+def follow_settings(core: Core) -> bool:
+    """Make the endpoints of the settings what the settings say. One that they do not name any more is paused. False if
+    a new one could not be added, because it begins in the feed of every database and one does not answer: do it again.
+    """
     declared = core.rules.push.declared
 
-    def work(tx: Tx) -> None:
+    def work(tx: Tx) -> list[DeclaredEndpoint]:
         rows = {row.name: row for row in tx.execute(_THERE.with_for_update())}
-        for each in declared.values():
-            _follow(tx, each, rows.get(each.name))
         for row in rows.values():
-            if row.origin == FROM_SETTINGS and row.name not in declared:
+            if row.name in declared:
+                _follow(tx, declared[row.name], row)
+            elif row.origin == FROM_SETTINGS:
                 _pause(tx, row.id, NOT_NAMED, FROM_SETTINGS)
+        return [each for each in declared.values() if each.name not in rows]
 
-    core.house.transact(work)
+    return all(_add_declared(core, each) for each in core.house.transact(work))
 
 
-def _follow(tx: Tx, declared: DeclaredEndpoint, row: AnyRow | None) -> None:
-    if row is None:
-        wanted = NewEndpoint(declared.name, declared.url, sorted(declared.types), FROM_SETTINGS, FROM_SETTINGS)
-        with contextlib.suppress(EndpointExists):  # another worker was faster
-            _insert(tx, wanted, declared.url, [])
-        return
+def _add_declared(core: Core, declared: DeclaredEndpoint) -> bool:
+    wanted = NewEndpoint(declared.name, declared.url, sorted(declared.types), FROM_SETTINGS, FROM_SETTINGS)
+    try:
+        core.house.transact(lambda tx: _insert(tx, wanted, declared.url, []))
+    except EndpointExists:  # another worker was faster
+        return True
+    except UNANSWERED as error:
+        _log.error("endpoint_not_added", endpoint=declared.name, error=type(error).__name__)
+        return False
+    return True
+
+
+def _follow(tx: Tx, declared: DeclaredEndpoint, row: AnyRow) -> None:
     said: dict[str, Any] = {
         "url": declared.url,
         "types": sorted(declared.types),
@@ -262,18 +276,18 @@ def shown_endpoints(tx: Tx) -> list[dict[str, Any]]:
 
 def shown_endpoint(tx: Tx, row: AnyRow) -> dict[str, Any]:
     """An endpoint as callers see it: how it is, and how much waits for it."""
+    # The slots, and not their number: so those that are in two databases, because they are moved, can be left out.
     some_open = (
-        select(_d.id)
+        select(_d.slot)
         .prefix_with(sweep("deliveries"))
         .where(_d.endpoint_id == row.id, _d.next_at.is_not(None))
         .limit(MOST_COUNTED)
-        .subquery()
     )
     behind = select(func.sum(_PLACED - _q.planned)).prefix_with(sweep("deliveries")).where(_q.endpoint_id == row.id)
     return representations.endpoint_data(
         row,
         behind=max(int(tx.scalar(behind) or 0), 0),
-        open_deliveries=min(int(tx.scalar(select(func.count()).select_from(some_open)) or 0), MOST_COUNTED),
+        open_deliveries=len(tx.scalars(some_open).all()),
         secrets=_secrets_of(tx, row),
     )
 

@@ -12,7 +12,7 @@ import base64
 import binascii
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from heapq import merge
@@ -67,6 +67,8 @@ class FeedPage:
     events: list[Any]
     cursor: str
     more: bool
+    missing: tuple[str, ...] = ()
+    """Names of databases that do not answer: their events come later, for the cursor waits there."""
 
 
 def place_events(core: Core) -> int:
@@ -130,7 +132,8 @@ def read_feed(
         raise CursorTooOld(oldest=cursor_at(*oldest))
     if any(part is not None and part.start > part.placed for part in parts):
         raise NotACursor(field="after")
-    return _page_of(parts, [start or 0 for start in starts], limit)
+    missing = core.names_of({place.number for place in wanted}.difference(found))
+    return replace(_page_of(parts, [start or 0 for start in starts], limit), missing=missing)
 
 
 def _page_after(types: Collection[EventType], user_id: str | None) -> Select[Any]:

@@ -56,6 +56,17 @@ def find_facts(tx: Tx, number: str) -> list[ShownFact]:
     return described(tx, sorted(found.values(), key=lambda row: (row.recorded_at, row.id))[:MOST_FOUND])
 
 
+def facts_about(tx: Tx, number: int) -> list[ShownFact] | None:
+    """The facts in the slot of this number of ours that it names; None if a store's token says that one of them is
+    about a user of another slot."""
+    slot = slot_of_number(number)
+    rows: list[AnyRow] = list(tx.execute(_in_slot(slot, None, str(number), number)))
+    tokens = [uuid_of(row.content["owner"]) for row in rows if row.payment_id is None]
+    if any(token is not None and slot_of_uuid(token) != slot for token in tokens):
+        return None
+    return [_shown(tx, row) for row in rows]
+
+
 def _in_slot(slot: int, payment_id: int | None, number: str, ours: int | None) -> Select[Any]:
     names = [_f.content[name].as_string() == number for name in ("ours", "theirs")]
     if payment_id is not None:

@@ -7,6 +7,7 @@ locks of `apply_fact`, so looking again at any time, any number of times, at onc
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -81,13 +82,16 @@ def list_parked(tx: Tx, outcome: str, limit: int, theirs: str | None = None) -> 
 
 def counts_not_ours(tx: Tx) -> dict[str, int]:
     """How many facts are not ours, by provider account."""
+    # By the slot as well: so the slots that are in two databases, because they are moved, can be left out.
     wanted = (
-        select(_f.provider_account, func.count().label("facts"))
+        select(_f.slot, _f.provider_account, func.count().label("facts"))
         .prefix_with(sweep_named("operator"))
         .where(_LISTED[Outcome.NOT_OURS])
     )
-    rows: list[AnyRow] = list(tx.execute(wanted.group_by(_f.provider_account)))
-    return {row.provider_account: row.facts for row in rows}
+    counts = Counter[str]()
+    for row in tx.execute(wanted.group_by(_f.slot, _f.provider_account)):
+        counts[row.provider_account] += row.facts
+    return dict(counts)
 
 
 def reexamine(core: Core, number: int) -> Applied:

@@ -110,7 +110,7 @@ def _finish(tx: Tx, number: int) -> None:
     recall = recall_rows.lock_recall(tx, number)
     if recall.status == recall_rows.DONE:
         return
-    told = refund_rows.told_of_payment(tx, recall.slot, recall.payment_id)
+    told = refund_rows.told_of_payment(tx, recall.slot, recall.payment_id)()
     captured = find_capture(told, locked.order, locked.payment, recall.theirs)
     if captured is None:
         raise RuntimeError(f"recall {number} is about no captured payment")

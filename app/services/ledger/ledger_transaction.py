@@ -25,7 +25,7 @@ from app.domain.lots import NEVER, LotLeft
 from app.domain.opening import SEALED_KINDS
 from app.models.ledger import ACCOUNTS, GRANT_SEALS, LOTS, MARKS, REFUSALS, TRANSFERS
 from app.services.base.statements import LostRace, Move, RowInsert
-from app.services.base.transaction import Connected
+from app.services.base.transaction import Transaction
 from app.services.events.outbox import Event, Outbox, cause_in
 from app.services.ledger import accounts, hold_rows, idempotency, lot_rows
 from app.services.ledger.hold_rows import Held
@@ -62,7 +62,7 @@ class LedgerTransaction:
 
     def __init__(
         self,
-        session: Connected,
+        session: Transaction,
         rules: LedgerRules,
         places: Iterable[accounts.AccountPlace],
         at: datetime,

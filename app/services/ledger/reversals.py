@@ -11,7 +11,7 @@ from app.domain.limits import LedgerRules, periods
 from app.domain.lots import plan_return
 from app.domain.numbers import keyed_uuid
 from app.domain.spending import CAPTURE, DEBIT, GRANT, SPEND
-from app.services.base.transaction import Connected
+from app.services.base.transaction import Transaction
 from app.services.ledger import idempotency
 from app.services.ledger.idempotency import Stored
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
@@ -56,7 +56,7 @@ class Reverse:
 
 
 def reverse(
-    session: Connected, slot: int, request: Reverse, *, at: datetime, rules: LedgerRules = DEFAULTS
+    session: Transaction, slot: int, request: Reverse, *, at: datetime, rules: LedgerRules = DEFAULTS
 ) -> Posted | Refused:
     """Book the opposite. Coins go back into the lots that they came from; a credit is taken from its own lot first.
 
@@ -83,7 +83,7 @@ def reverse(
         return _book(books, slot, transfer, of)
 
 
-def _origin(session: Connected, of: Stored) -> Stored:
+def _origin(session: Transaction, of: Stored) -> Stored:
     """What a chain of reversals began with."""
     while of.kind == REVERSAL and of.cause is not None:
         before = idempotency.find_transfer(session, of.slot, of.cause)

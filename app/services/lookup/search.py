@@ -1,13 +1,14 @@
 """What a number names, whosever number it is: ours, a provider's, a store's, or a user's id.
 
-A number of ours says its slot, and that slot alone is read. A provider's number says nothing about slots: it is looked
-for in all of them, by indexes that begin with it, in one statement. What was bought in a store is found by its claim
-as well, which lies where its own number says.
+A number of ours says its slot. What has it there is all that it names, and no other database is asked. A provider's
+number says nothing about slots: it is looked for in all of them, by indexes that begin with it, in one statement. What
+was bought in a store is found by its claim as well, which lies where its own number says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,7 +26,7 @@ from app.models.receipts import Receipt
 from app.models.refunds import Refund
 from app.models.slot_guard import sweep
 from app.services.accounts.users import find_user, uuid_of
-from app.services.base.context import Core, Tx, environment_of
+from app.services.base.context import UNANSWERED, Core, Tx, WhatAnswers, environment_of
 from app.services.facts import claims, fact_search
 from app.services.facts.fact_search import ShownFact
 
@@ -70,23 +71,45 @@ class Named:
     at: datetime | None = None
 
 
-def things_named(core: Core, text: str) -> list[Named]:
-    """Everything here that the text names, each thing once; nothing for what names nothing."""
+def things_named(core: Core, text: str) -> WhatAnswers[list[Named]]:
+    """Everything that the text names in the databases that answer, each thing once; nothing for what names nothing."""
     text = text.strip()
     if not text or len(text) > LONGEST_SEARCHED or not text.isprintable():
-        return []
+        return WhatAnswers([])
+    with contextlib.suppress(*UNANSWERED):  # below it is said what is missing then
+        if found := _in_its_slot(core, text):
+            return WhatAnswers(found)
+    return core.what_answers(lambda tx: _anywhere(tx, text))
+
+
+def _in_its_slot(core: Core, text: str) -> list[Named]:
+    """What a number of ours, or a UUID, names in the slot that it says; nothing if another slot has to be asked."""
+    number, name = parse_number(text), uuid_of(text)
+    if number is None:
+        return [] if name is None else core.at(slot_of_uuid(name)).read(lambda tx: list(_by_uuid(tx, text)))
 
     def work(tx: Tx) -> list[Named]:
-        tx.of_several_slots("search")
-        found: dict[tuple[str, str], Named] = {}
-        for look in (_ours, _by_uuid, _user, _theirs, _claimed):
-            found |= {(thing.kind, thing.number): thing for thing in look(tx, text)}
-        payments = {thing.payment for thing in found.values()} | {thing.order for thing in found.values()}
-        for thing in _told(tx, text, payments):
-            found.setdefault((thing.kind, thing.number), thing)
-        return list(found.values())[:MOST_NAMED]
+        facts = fact_search.facts_about(tx, number)
+        return [] if facts is None else _together(tx, text, (_ours,), lambda _: facts)
 
-    return core.whole.read(work)
+    return core.of_number(number).read(work)
+
+
+def _anywhere(tx: Tx, text: str) -> list[Named]:
+    tx.of_several_slots("search")
+    return _together(tx, text, (_ours, _by_uuid, _user, _theirs, _claimed), lambda tx: fact_search.find_facts(tx, text))
+
+
+def _together(
+    tx: Tx, text: str, looks: Iterable[Callable[[Tx, str], Iterator[Named]]], facts: Callable[[Tx], list[ShownFact]]
+) -> list[Named]:
+    found: dict[tuple[str, str], Named] = {}
+    for look in looks:
+        found |= {(thing.kind, thing.number): thing for thing in look(tx, text)}
+    payments = {thing.payment for thing in found.values()} | {thing.order for thing in found.values()}
+    for thing in _told(tx, text, payments, facts(tx)):
+        found.setdefault((thing.kind, thing.number), thing)
+    return list(found.values())[:MOST_NAMED]
 
 
 # --- our own numbers: one slot ---
@@ -193,10 +216,10 @@ def _claimed(tx: Tx, text: str) -> Iterator[Named]:
         )
 
 
-def _told(tx: Tx, text: str, known: set[int | None]) -> Iterator[Named]:
-    """Facts that name the number and are about no payment that was found by it: nobody's money, another system's sale,
-    a second trade under one of our numbers. Those of a payment that was found are in its timeline."""
-    for shown in fact_search.find_facts(tx, text):
+def _told(tx: Tx, text: str, known: set[int | None], facts: Sequence[ShownFact]) -> Iterator[Named]:
+    """Facts about no payment that was found by the number: nobody's money, another system's sale, a second trade under
+    one of our numbers. Those of a payment that was found are in its timeline."""
+    for shown in facts:
         row = shown.row
         if row.payment_id is None:
             yield _fact(shown)

@@ -38,15 +38,17 @@ _LOCK_FACT = Statement(lambda _: _WANTED_FACT.with_for_update())
 _LOCK_FACT_NUMBERED = (
     select(*_FACT_COLUMNS).where(_f.slot == bindparam("slot"), _f.id == bindparam("id")).with_for_update()
 )
-_SETTLE_FACT = (
-    update(FactRow)
-    .where(_f.slot == bindparam("at_slot"), _f.id == bindparam("at_id"))
-    .values(
-        outcome=bindparam("outcome"),
-        reason=bindparam("reason"),
-        booking=bindparam("booking"),
-        from_suspense=bindparam("from_suspense"),
-        payment_id=bindparam("payment_id"),
+_SETTLE_FACT = Statement(
+    lambda _: (
+        update(FactRow)
+        .where(_f.slot == bindparam("at_slot"), _f.id == bindparam("at_id"))
+        .values(
+            outcome=bindparam("outcome"),
+            reason=bindparam("reason"),
+            booking=bindparam("booking"),
+            from_suspense=bindparam("from_suspense"),
+            payment_id=bindparam("payment_id"),
+        )
     )
 )
 _COMPLETE_FACT = (
@@ -111,4 +113,4 @@ def settle_fact(
         "from_suspense": from_suspense,
         "payment_id": payment_id,
     }
-    tx.connection().execute(_SETTLE_FACT, values)
+    tx.later(_SETTLE_FACT, values)

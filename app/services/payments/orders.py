@@ -275,7 +275,7 @@ def list_orders(core: Core, wanted: OrderFilter, place: ListPlace | None, limit:
     else:
         mine = partial(order_rows.orders_of_user, user_id=wanted.user_id, wanted=wanted, place=place, most=limit + 1)
         page = page_of(core.of_user(wanted.user_id).alone(mine), limit, order_rows.place_of_user)
-    return ListPage([OrderView(order, payments) for order, payments in page.rows], page.next)
+    return ListPage([OrderView(order, payments) for order, payments in page.rows], page.next, page.missing)
 
 
 def open_payments(view: OrderView) -> list[Any]:

@@ -86,7 +86,7 @@ class CapturedPayment:
 
 def captured_payment(tx: Transaction, order: AnyRow, payment: AnyRow, theirs: str | None) -> CapturedPayment | None:
     """The payment's capture with this number at the provider (None: its first). None if we know of no such money."""
-    return find_capture(refund_rows.told_of_payment(tx, payment.slot, payment.id), order, payment, theirs)
+    return find_capture(refund_rows.told_of_payment(tx, payment.slot, payment.id)(), order, payment, theirs)
 
 
 def find_capture(told: Sequence[AnyRow], order: AnyRow, payment: AnyRow, theirs: str | None) -> CapturedPayment | None:
@@ -115,7 +115,7 @@ def refunds_of(tx: Transaction, captured: CapturedPayment) -> list[AnyRow]:
     """The refunds of that capture, oldest first."""
     if captured.payment is None:
         return []
-    rows = refund_rows.of_payment(tx, captured.slot, captured.payment.id)
+    rows = refund_rows.of_payment(tx, captured.slot, captured.payment.id)()
     return [row for row in rows if row.theirs == captured.theirs]
 
 

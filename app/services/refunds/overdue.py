@@ -16,7 +16,7 @@ from app.models.base import AnyRow
 from app.models.orders import FactRow, Payment
 from app.models.refunds import Refund
 from app.models.slot_guard import sweep
-from app.services.base.context import Core, Tx
+from app.services.base.context import Core, Tx, WhatAnswers
 from app.services.base.sanitize import problem_text
 from app.services.payments import interventions, payment_rows
 from app.services.refunds import refund_asks, refund_rows, refund_status
@@ -45,7 +45,7 @@ class Overdue:
     payments: list[AnyRow]
 
 
-def list_overdue_refunds(core: Core, limit: int) -> Overdue:
+def list_overdue_refunds(core: Core, limit: int) -> WhatAnswers[Overdue]:
     """What a person should look at."""
     since = core.clock.now() - OVERDUE_AFTER
     wanted = (
@@ -55,7 +55,7 @@ def list_overdue_refunds(core: Core, limit: int) -> Overdue:
         .order_by(_r.created_at, _r.id)
         .limit(limit)
     )
-    return core.whole.read(lambda tx: Overdue(list(tx.execute(wanted)), _without_size(tx, limit)))
+    return core.what_answers(lambda tx: Overdue(list(tx.execute(wanted)), _without_size(tx, limit)))
 
 
 def _without_size(tx: Tx, limit: int) -> list[AnyRow]:

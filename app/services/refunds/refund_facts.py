@@ -43,14 +43,13 @@ def take_in(tx: Tx, slot: int, fact_id: int, locked: LockedPayment | None) -> tu
     """What the recorded fact changes, and the payment that it is about, if there is one here."""
     if locked is None:
         return _take_in_unmatched(tx, refund_rows.fact_numbered(tx, slot, fact_id)), None
-    told, fact = refund_rows.told_of_payment(tx, slot, locked.payment.id), None
-    for row in told:
-        if row.id == fact_id:
-            fact = row
-    return _apply(tx, fact or refund_rows.fact_numbered(tx, slot, fact_id), locked, told), int(locked.payment.id)
+    asked = refund_rows.told_of_payment(tx, slot, locked.payment.id)
+    refunds, told = refund_rows.of_payment(tx, slot, locked.payment.id)(), asked()
+    fact = next((row for row in told if row.id == fact_id), None) or refund_rows.fact_numbered(tx, slot, fact_id)
+    return _apply(tx, fact, locked, told, refunds), int(locked.payment.id)
 
 
-def _apply(tx: Tx, fact: AnyRow, locked: LockedPayment, told: Sequence[AnyRow]) -> Decision:
+def _apply(tx: Tx, fact: AnyRow, locked: LockedPayment, told: Sequence[AnyRow], refunds: Sequence[AnyRow]) -> Decision:
     """What a fact changes about a locked payment. Safe to repeat."""
     order, payment = locked.order, locked.payment
     if payment.provider_account != fact.provider_account:
@@ -60,7 +59,6 @@ def _apply(tx: Tx, fact: AnyRow, locked: LockedPayment, told: Sequence[AnyRow]) 
         return Decision(Outcome.PARKED, strange)
     if fact.kind not in STATUS_KINDS:
         return Decision(Outcome.NOTED)
-    refunds = refund_rows.of_payment(tx, payment.slot, payment.id)
     captured = find_capture(told, order, payment, fact.content["theirs"] or _theirs_of_own(fact, refunds))
     if captured is None:
         _ask_soon(tx, payment)

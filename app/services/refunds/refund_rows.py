@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, literal_column, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, literal_column, select, update
 
 from app.domain.facts import REFUND_KINDS, Kind
 from app.domain.refunding import OPEN_REFUND, Origin
@@ -17,7 +18,7 @@ from app.models.orders import FactRow, Order
 from app.models.refunds import Refund
 from app.models.slot_guard import sweep
 from app.services.base.context import Tx
-from app.services.base.statements import make_row_type
+from app.services.base.statements import LostRace, Statement, make_row_type, with_names
 from app.services.base.transaction import Transaction
 
 STATUS_KINDS = (Kind.REFUNDED, Kind.REFUND_UNDONE, Kind.REFUND_PENDING, Kind.REFUND_FAILED)
@@ -28,12 +29,37 @@ RefundRow: Any = make_row_type("RefundRow", tuple(_r))
 """A refund's row that was written just now, as a reader of the table would get it."""
 OwnedRefund: Any = make_row_type("OwnedRefund", (*_r, _o.user_id))
 """A refund's row with the user whose order it is about."""
+_ToldRow: Any = make_row_type("ToldRow", tuple(_f))
+Rows = Callable[[], list[Any]]
+"""Gives rows that were asked for with others."""
+_FIND = Statement(select(*_r).where(_r.slot == bindparam("slot"), _r.id == bindparam("id")))
+_OF_PAYMENT = Statement(
+    select(*_r)
+    .where(_r.slot == bindparam("slot"), _r.payment_id == bindparam("payment"))
+    .order_by(_r.created_at, _r.id)
+)
+_DONE, _THERE = func.coalesce(_r.done_at, _r.created_at), func.coalesce(_r.number_there, literal_column("''"))
+_OF_ORDER = Statement(
+    select(*_r)
+    .where(_r.slot == bindparam("slot"), _r.order_id == bindparam("order"))
+    .order_by(_DONE, _r.created_at, _THERE, _r.id)
+)
+_TOLD = Statement(
+    select(*_f)
+    .where(
+        _f.slot == bindparam("slot"),
+        _f.payment_id == bindparam("payment"),
+        _f.kind.in_([literal_column(f"'{kind}'") for kind in (Kind.PAID, *STATUS_KINDS)]),
+    )
+    .order_by(_f.id)
+)
 # A literal, so that the partial index of these few facts serves.
 _WAITS: ColumnElement[bool] = _f.reason == literal_column("'before_payment'")
 
 
-def find_refund(tx: Transaction, slot: int, refund_id: int) -> AnyRow | None:
-    return tx.execute(select(*_r).where(_r.slot == slot, _r.id == refund_id)).one_or_none()
+def find_refund(tx: Transaction, slot: int, refund_id: int) -> Any:
+    """The refund with this number; None if there is none."""
+    return with_names(RefundRow, _FIND.row(tx, {"slot": slot, "id": refund_id}))
 
 
 def owned_refund(tx: Transaction, slot: int, refund_id: int) -> AnyRow | None:
@@ -51,17 +77,15 @@ def owned(row: AnyRow, user_id: str) -> Any:
     return OwnedRefund(**{**row._asdict(), "user_id": user_id})
 
 
-def of_payment(tx: Transaction, slot: int, payment_id: int) -> list[AnyRow]:
-    wanted = select(*_r).where(_r.slot == slot, _r.payment_id == payment_id).order_by(_r.created_at, _r.id)
-    return list(tx.execute(wanted))
+def of_payment(tx: Transaction, slot: int, payment_id: int) -> Rows:
+    """Gives the refunds of a payment, oldest first; asked for with what is sent next."""
+    return _OF_PAYMENT.asked(tx, {"slot": slot, "payment": payment_id}, RefundRow)
 
 
-def refunds_of_order(tx: Transaction, slot: int, order_id: int) -> list[AnyRow]:
-    """In the order in which they were done; those that are not, by when they were asked for or first told of. Those of
-    one moment by their numbers at the provider: our own numbers say only which was told first."""
-    wanted = select(*_r).where(_r.slot == slot, _r.order_id == order_id)
-    moment, number = func.coalesce(_r.done_at, _r.created_at), func.coalesce(_r.number_there, "")
-    return list(tx.execute(wanted.order_by(moment, _r.created_at, number, _r.id)))
+def refunds_of_order(tx: Transaction, slot: int, order_id: int) -> Rows:
+    """Gives them in the order in which they were done; those that are not, by when they were asked for or first told
+    of. Those of one moment by their numbers at the provider: our own numbers say only which was told first."""
+    return _OF_ORDER.asked(tx, {"slot": slot, "order": order_id}, RefundRow)
 
 
 def changed(row: AnyRow, values: Mapping[str, Any]) -> Any:
@@ -77,8 +101,16 @@ def change_refund(tx: Tx, row: AnyRow, values: Mapping[str, Any]) -> bool:
     if changes:
         if row.origin != Origin.PROVIDER and not changes.keys().isdisjoint(SEALED["refunds"]):
             changes["seal"] = _seal_after(tx, row, changes)
-        tx.execute(update(Refund).where(_r.slot == row.slot, _r.id == row.id).values(**changes))
+        tx.later(_change(tuple(sorted(changes))), {**changes, "at_slot": row.slot, "at_id": row.id}, wrong=LostRace)
     return bool(changes)
+
+
+@cache
+def _change(names: tuple[str, ...]) -> Statement:
+    """The UPDATE of these columns."""
+    values = {name: bindparam(name, type_=_r[name].type) for name in names}
+    where = (_r.slot == bindparam("at_slot"), _r.id == bindparam("at_id"))
+    return Statement(lambda _: update(Refund).where(*where).values(**values))
 
 
 def _seal_after(tx: Tx, row: AnyRow, changes: Mapping[str, Any]) -> bytes | None:
@@ -113,11 +145,10 @@ def fact_numbered(tx: Transaction, slot: int, fact_id: int) -> AnyRow:
     return tx.execute(select(*_f).where(_f.slot == slot, _f.id == fact_id)).one()
 
 
-def told_of_payment(tx: Transaction, slot: int, payment_id: int) -> list[AnyRow]:
-    """What was told to be paid for this payment (more than once if its number was paid twice), and what was told of its
-    refunds, oldest first."""
-    wanted = select(*_f).where(_f.slot == slot, _f.payment_id == payment_id, _f.kind.in_((Kind.PAID, *STATUS_KINDS)))
-    return list(tx.execute(wanted.order_by(_f.id)))
+def told_of_payment(tx: Transaction, slot: int, payment_id: int) -> Rows:
+    """Gives what was told to be paid for this payment (more than once if its number was paid twice), and what was told
+    of its refunds, oldest first; asked for with what is sent next."""
+    return _TOLD.asked(tx, {"slot": slot, "payment": payment_id}, _ToldRow)
 
 
 def unmatched_paid_fact(tx: Transaction, slot: int, provider_account: str, environment: str, key: str) -> AnyRow | None:

@@ -24,17 +24,25 @@ from app.services.accounts import caller_caps
 from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError, KeyReused, NotFound
 from app.services.base.idempotency import Keyed, decided_for_owner
-from app.services.base.upsert import insert_if_new, insert_numbered
+from app.services.base.upsert import insert_numbered, insertion_if_new
 from app.services.ledger import clawback
 from app.services.ledger.given_coins import gifts_of_payment
 from app.services.payments import payment_rows
 from app.services.refunds import refund_asks, refund_events, refund_rows, refund_status, settlement
-from app.services.refunds.captured_payments import CapturedPayment, captured_payment, refunds_of, standing, under_way
+from app.services.refunds.captured_payments import (
+    CapturedPayment,
+    captured_payment,
+    find_capture,
+    refunds_of,
+    standing,
+    under_way,
+)
 
 ONE_BY_ONE_SECONDS = 3
 """Between two refunds of one payment: providers refuse, or mix up, those that come at once."""
 SURPLUS_REASON = "paid too much or too late"
 AFTER_END_REASON = "charged after the end of the agreement"
+_INSERT = insertion_if_new(Refund.__table__)
 
 
 class PaymentNotPaid(DomainError):
@@ -98,22 +106,27 @@ def write_request(core: Core, wanted: Wanted, key: Keyed, *, lease: bool) -> Wri
     leased: dict[int, Any] = {}
     order: Any = None
     payment: Any = None
+    asked: Any = None
+    told: Any = None
 
     def owned(tx: Tx) -> Keyed:
-        nonlocal order, payment
+        nonlocal order, payment, asked, told
         order, payment = _lock_subject(tx, slot, wanted)
+        asked = refund_rows.refunds_of_order(tx, slot, order.id)  # answered with the key
+        told = None if payment is None else refund_rows.told_of_payment(tx, slot, payment.id)
         return replace(key, caller=f"{key.caller}:{order.user_id}")
 
     def decide(tx: Tx, own_key: Keyed) -> int:
         number = keyed_number(slot, f"refund:{own_key.caller}", own_key.key)
-        refunds = refund_rows.refunds_of_order(tx, slot, order.id)
+        refunds = asked()
         for known in refunds:
             if known.id == number:
                 return _still_known(known, wanted)
         if wanted.payment_id is None and order.status != OrderStatus.PAID:
             raise PaymentNotPaid(order=str(order.id))
         paid = payment or payment_rows.lock_payment(tx, slot, order.paid_payment_id)
-        captured = captured_payment(tx, order, paid, None)
+        about = told or refund_rows.told_of_payment(tx, slot, paid.id)
+        captured = find_capture(about(), order, paid, None)
         if captured is None:
             raise PaymentNotPaid(payment=str(paid.id))
         siblings = [other for other in refunds if other.payment_id == paid.id]
@@ -246,7 +259,7 @@ def view_refund(core: Core, refund_id: int) -> AnyRow:
 def list_refunds_of_order(core: Core, order_id: int) -> list[AnyRow]:
     """All refunds of an order's payments, oldest first, whoever wanted them."""
     return core.of_number(order_id).read(
-        lambda tx: refund_rows.refunds_of_order(tx, slot_of_number(order_id), order_id)
+        lambda tx: refund_rows.refunds_of_order(tx, slot_of_number(order_id), order_id)()
     )
 
 
@@ -285,8 +298,7 @@ def _make(
     if lease:
         row |= _lease(tx, siblings)
     row["seal"] = tx.core.rules.ledger.seals.of_row("refunds", row)
-    if not insert_if_new(tx, Refund.__table__, row):
-        raise KeyReused
+    tx.later(_INSERT, [row], wrong=KeyReused)
     _tell(tx, captured, row)
     before = part + Fraction(going, captured.paid_minor)
     _reserve(tx, captured, number, before, before + Fraction(amount, captured.paid_minor))

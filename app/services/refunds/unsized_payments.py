@@ -6,6 +6,8 @@ provider's answer, a notification or a bill, or when a person has ended the ques
 
 from __future__ import annotations
 
+from typing import Any
+
 from app.domain.facts import Fact, Kind
 from app.domain.matching import Mismatch
 from app.domain.status import Outcome
@@ -24,15 +26,16 @@ def is_unsized(tx: Tx, paid: Fact, locked: LockedPayment) -> bool:
     if not paid.refunds_unknown or locked.is_new:
         return False
     slot, payment = locked.payment.slot, locked.payment
-    told = refund_rows.told_of_payment(tx, slot, payment.id)
+    told = refund_rows.told_of_payment(tx, slot, payment.id)()
     if locked.early_refund:
         told += refund_rows.waiting_facts(tx, slot, payment.provider_account, environment_of(paid.live))
     return not any(_explains(row, paid) for row in told) and not refund_asks.is_ended(tx, slot, payment.id)
 
 
-def held_fact(tx: Tx, slot: int, payment_id: int, theirs: str | None) -> AnyRow | None:
-    """The paid fact of this payment that waits so, if it is about the capture of that number (None: any)."""
-    for row in refund_rows.told_of_payment(tx, slot, payment_id):
+def held_fact(tx: Tx, slot: int, payment_id: int, theirs: str | None) -> Any:
+    """The paid fact of this payment that waits so, if it is about the capture of that number (None: any). None if
+    no fact does."""
+    for row in refund_rows.told_of_payment(tx, slot, payment_id)():
         if row.kind == Kind.PAID and is_held(row) and theirs in (None, row.content["theirs"]):
             return row
     return None

@@ -15,13 +15,13 @@ CODES: dict[str, tuple[str, ...]] = {
         *("unknown_provider_account", "unknown_way", "user_missing"),
     ),
     "app.web.agreements.list_agreements": (
-        *("balance_overflow", "empty_time_span", "forbidden", "invalid_request", "not_a_cursor", "too_many_downloads"),
-        *("user_missing",),
+        *("balance_overflow", "database_unavailable", "empty_time_span", "forbidden", "invalid_request"),
+        *("not_a_cursor", "too_many_downloads", "user_missing"),
     ),
     "app.web.agreements.list_entitlements": ("forbidden", "invalid_request", "user_missing"),
     "app.web.agreements.list_periods": (
-        *("balance_overflow", "forbidden", "invalid_request", "not_a_cursor", "not_found", "too_many_downloads"),
-        *("user_missing",),
+        *("balance_overflow", "database_unavailable", "forbidden", "invalid_request", "not_a_cursor", "not_found"),
+        *("too_many_downloads", "user_missing"),
     ),
     "app.web.agreements.pause_agreement": (
         *("agreement_not_in_force", "forbidden", "idempotency_key_missing", "idempotency_key_reused"),
@@ -50,10 +50,12 @@ CODES: dict[str, tuple[str, ...]] = {
     "app.web.differences.add_write_off": ("actor_missing", "difference_refused", "not_found"),
     "app.web.differences.end_difference": ("actor_missing", "difference_refused", "not_found"),
     "app.web.differences.list_all_differences": (
-        *("balance_overflow", "empty_time_span", "invalid_request", "not_a_cursor", "too_many_downloads"),
+        *("balance_overflow", "database_unavailable", "empty_time_span", "invalid_request", "not_a_cursor"),
+        *("too_many_downloads",),
     ),
     "app.web.differences.list_bills": (
-        *("balance_overflow", "invalid_request", "not_a_cursor", "reports_unavailable", "too_many_downloads"),
+        *("balance_overflow", "database_unavailable", "invalid_request", "not_a_cursor", "reports_unavailable"),
+        *("too_many_downloads",),
     ),
     "app.web.differences.resume_difference": ("actor_missing", "difference_refused", "not_found"),
     "app.web.differences.set_owner": ("actor_missing", "difference_refused", "not_found"),
@@ -104,7 +106,7 @@ CODES: dict[str, tuple[str, ...]] = {
     "app.web.finance.decline_journal_entry": ("actor_missing", "entry_ended", "not_found"),
     "app.web.finance.list_closings": (),
     "app.web.finance.list_journal_entries": (
-        *("balance_overflow", "invalid_request", "not_a_cursor", "too_many_downloads"),
+        *("balance_overflow", "database_unavailable", "invalid_request", "not_a_cursor", "too_many_downloads"),
     ),
     "app.web.finance.reverse_journal_entry": (
         *("actor_missing", "balance_overflow", "entry_refused", "entry_taken_back", "idempotency_key_missing"),
@@ -116,7 +118,7 @@ CODES: dict[str, tuple[str, ...]] = {
         *("not_found",),
     ),
     "app.web.fulfilments.list_fulfilments": (
-        *("balance_overflow", "invalid_request", "not_a_cursor", "too_many_downloads"),
+        *("balance_overflow", "database_unavailable", "invalid_request", "not_a_cursor", "too_many_downloads"),
     ),
     "app.web.fulfilments.show_fulfilment": ("not_found",),
     "app.web.gifts.create_gift": (
@@ -125,7 +127,8 @@ CODES: dict[str, tuple[str, ...]] = {
         *("unknown_user", "user_missing", "wallet_frozen"),
     ),
     "app.web.gifts.list_gifts": (
-        *("balance_overflow", "forbidden", "invalid_request", "not_a_cursor", "too_many_downloads", "user_missing"),
+        *("balance_overflow", "database_unavailable", "forbidden", "invalid_request", "not_a_cursor"),
+        *("too_many_downloads", "user_missing"),
     ),
     "app.web.gifts.show_gift": ("not_found",),
     "app.web.ledger.create_spend": (
@@ -133,7 +136,8 @@ CODES: dict[str, tuple[str, ...]] = {
         *("invalid_request", "spend_limit", "user_missing", "wallet_frozen"),
     ),
     "app.web.ledger.show_statement": (
-        *("balance_overflow", "forbidden", "invalid_request", "not_a_cursor", "too_many_downloads", "user_missing"),
+        *("balance_overflow", "database_unavailable", "forbidden", "invalid_request", "not_a_cursor"),
+        *("too_many_downloads", "user_missing"),
     ),
     "app.web.ledger.show_wallet": ("forbidden", "invalid_request", "user_missing"),
     "app.web.lookup.search_by_number": (),
@@ -152,8 +156,8 @@ CODES: dict[str, tuple[str, ...]] = {
         *("too_many_starts", "unknown_product", "unknown_provider_account", "unknown_way", "user_missing"),
     ),
     "app.web.orders.list_orders": (
-        *("balance_overflow", "empty_time_span", "forbidden", "invalid_request", "not_a_cursor", "reports_unavailable"),
-        *("too_many_downloads", "user_missing"),
+        *("balance_overflow", "database_unavailable", "empty_time_span", "forbidden", "invalid_request"),
+        *("not_a_cursor", "reports_unavailable", "too_many_downloads", "user_missing"),
     ),
     "app.web.orders.list_products": (),
     "app.web.orders.list_providers": (),
@@ -172,10 +176,12 @@ CODES: dict[str, tuple[str, ...]] = {
     "app.web.refunds.freeze_wallet": (
         *("idempotency_key_missing", "idempotency_key_reused", "invalid_request", "not_found"),
     ),
-    "app.web.refunds.list_freezes": ("balance_overflow", "invalid_request", "not_a_cursor", "too_many_downloads"),
+    "app.web.refunds.list_freezes": (
+        *("balance_overflow", "database_unavailable", "invalid_request", "not_a_cursor", "too_many_downloads"),
+    ),
     "app.web.refunds.list_refunds": (
-        *("balance_overflow", "empty_time_span", "forbidden", "invalid_request", "not_a_cursor", "not_found"),
-        *("reports_unavailable", "too_many_downloads", "user_missing"),
+        *("balance_overflow", "database_unavailable", "empty_time_span", "forbidden", "invalid_request"),
+        *("not_a_cursor", "not_found", "reports_unavailable", "too_many_downloads", "user_missing"),
     ),
     "app.web.refunds.show_refund": ("balance_overflow", "invalid_request", "not_found"),
     "app.web.refunds.unfreeze_wallet": (
@@ -216,15 +222,16 @@ CODES: dict[str, tuple[str, ...]] = {
     ),
     "app.web.transfers.show_balance_at": ("forbidden", "invalid_request", "user_missing"),
     "app.web.wallet_lists.list_holds": (
-        *("balance_overflow", "empty_time_span", "forbidden", "invalid_request", "not_a_cursor", "too_many_downloads"),
-        *("user_missing",),
+        *("balance_overflow", "database_unavailable", "empty_time_span", "forbidden", "invalid_request"),
+        *("not_a_cursor", "too_many_downloads", "user_missing"),
     ),
     "app.web.wallet_lists.list_lots": (
-        *("balance_overflow", "forbidden", "invalid_request", "not_a_cursor", "too_many_downloads", "user_missing"),
+        *("balance_overflow", "database_unavailable", "forbidden", "invalid_request", "not_a_cursor"),
+        *("too_many_downloads", "user_missing"),
     ),
     "app.web.wallet_lists.list_transfers": (
-        *("balance_overflow", "empty_time_span", "forbidden", "invalid_request", "list_too_long", "not_a_cursor"),
-        *("too_many_downloads", "user_missing"),
+        *("balance_overflow", "database_unavailable", "empty_time_span", "forbidden", "invalid_request"),
+        *("list_too_long", "not_a_cursor", "too_many_downloads", "user_missing"),
     ),
     "app.web.wallet_lists.show_hold": ("forbidden", "invalid_request", "not_found", "user_missing"),
     "app.web.wallet_lists.show_transfer": ("forbidden", "invalid_request", "not_found", "user_missing"),

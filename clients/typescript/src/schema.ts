@@ -2149,6 +2149,11 @@ export interface components {
              * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
              */
             next: string | null;
+            /**
+             * @description Where several databases share the users: those of which not everything is in this answer, because they do not answer, or because users are being moved from them to another one. Empty: it is whole.
+             * @example []
+             */
+            missing_databases: string[];
         };
         /** @description Why `answerFulfilment` was refused. */
         AnswerFulfilmentProblem: {
@@ -2699,6 +2704,11 @@ export interface components {
              * @example 1200
              */
             next: number | null;
+            /**
+             * @description Where several databases share the users: those of which not everything is in this answer, because they do not answer, or because users are being moved from them to another one. Empty: it is whole.
+             * @example []
+             */
+            missing_databases: string[];
         };
         Delivery: {
             /**
@@ -3282,6 +3292,11 @@ export interface components {
              */
             made_at: string;
             /**
+             * @description Where several databases share the users: those of which not everything is in this answer, because they do not answer, or because users are being moved from them to another one. Empty: it is whole.
+             * @example []
+             */
+            missing_databases: string[];
+            /**
              * @description The newest secret, `whsec_…`: give it to the receiver.
              * @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
              */
@@ -3290,6 +3305,11 @@ export interface components {
         Endpoints: {
             /** @description By name. */
             endpoints: components["schemas"]["Endpoint"][];
+            /**
+             * @description Where several databases share the users: those of which not everything is in this answer, because they do not answer, or because users are being moved from them to another one. Empty: it is whole.
+             * @example []
+             */
+            missing_databases: string[];
         };
         Entitlement: {
             /**
@@ -3481,6 +3501,11 @@ export interface components {
              * @example false
              */
             more: boolean;
+            /**
+             * @description Where several databases share the users: those that do not answer. Their events come later, by the same cursor.
+             * @example []
+             */
+            missing_databases: string[];
         };
         Fault: {
             /**
@@ -3697,6 +3722,11 @@ export interface components {
              * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
              */
             next: string | null;
+            /**
+             * @description Where several databases share the users: those of which not everything is in this answer, because they do not answer, or because users are being moved from them to another one. Empty: it is whole.
+             * @example []
+             */
+            missing_databases: string[];
         };
         Gift: {
             /**
@@ -4707,6 +4737,95 @@ export interface components {
              */
             note: string;
         };
+        OneEndpoint: {
+            /**
+             * @description Your name for it.
+             * @example game
+             */
+            name: string;
+            /**
+             * @description Where events are sent.
+             * @example https://game.example.com/tillbook
+             */
+            url: string;
+            /**
+             * @description Types that are sent there. Empty: all.
+             * @example [
+             *       "order.paid"
+             *     ]
+             */
+            types: components["schemas"]["EventType"][];
+            /**
+             * @description Who made it. Settings alone change theirs.
+             * @example api
+             * @enum {string}
+             */
+            origin: "settings" | "api" | "operator";
+            /**
+             * @description How it is.
+             * @example active
+             * @enum {string}
+             */
+            status: "active" | "failing" | "paused";
+            /**
+             * @description Nothing is sent since then.
+             * @example null
+             */
+            paused_at: string | null;
+            /**
+             * @description Who paused it; `rule`: it failed for too long.
+             * @example
+             */
+            paused_by: string;
+            /**
+             * @description Why it is paused.
+             * @example
+             */
+            reason: string;
+            /**
+             * @description It has taken nothing since then.
+             * @example null
+             */
+            failing_since: string | null;
+            /**
+             * @description Attempts that failed since the last one that was taken.
+             * @example 0
+             */
+            failures: number;
+            /**
+             * @description It is taken to be down: the next delivery tries then.
+             * @example null
+             */
+            next_probe_at: string | null;
+            /**
+             * @description Events of the feed that are still to be looked at for it.
+             * @example 0
+             */
+            behind: number;
+            /**
+             * @description Deliveries that wait or have failed; counted up to 1000.
+             * @example 3
+             */
+            open_deliveries: number;
+            /** @description What signs at present, the newest first. */
+            secrets: components["schemas"]["Secret"][];
+            /**
+             * @description The caller or person.
+             * @example backend:game
+             */
+            made_by: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             * @example 2026-12-01T08:30:00Z
+             */
+            made_at: string;
+            /**
+             * @description Where several databases share the users: those of which not everything is in this answer, because they do not answer, or because users are being moved from them to another one. Empty: it is whole.
+             * @example []
+             */
+            missing_databases: string[];
+        };
         Order: {
             /**
              * @description A number of ours, in decimal.
@@ -4838,6 +4957,11 @@ export interface components {
              * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
              */
             next: string | null;
+            /**
+             * @description Where several databases share the users: those of which not everything is in this answer, because they do not answer, or because users are being moved from them to another one. Empty: it is whole.
+             * @example []
+             */
+            missing_databases: string[];
         };
         PaidPeriod: {
             /**
@@ -5649,6 +5773,11 @@ export interface components {
              * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
              */
             next: string | null;
+            /**
+             * @description Where several databases share the users: those of which not everything is in this answer, because they do not answer, or because users are being moved from them to another one. Empty: it is whole.
+             * @example []
+             */
+            missing_databases: string[];
         };
         /** @description Why `releaseHold` was refused. */
         ReleaseHoldProblem: {
@@ -5817,6 +5946,11 @@ export interface components {
         Search: {
             /** @description Each thing once. Empty if the number names nothing. */
             found: components["schemas"]["Named"][];
+            /**
+             * @description Where several databases share the users: those of which not everything is in this answer, because they do not answer, or because users are being moved from them to another one. Empty: it is whole.
+             * @example []
+             */
+            missing_databases: string[];
         };
         /** @description Why `searchByNumber` was refused. */
         SearchByNumberProblem: {
@@ -6137,6 +6271,11 @@ export interface components {
              * @example WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0
              */
             next: string | null;
+            /**
+             * @description Where several databases share the users: those of which not everything is in this answer, because they do not answer, or because users are being moved from them to another one. Empty: it is whole.
+             * @example []
+             */
+            missing_databases: string[];
         };
         TrialBalance: {
             /**
@@ -6714,7 +6853,8 @@ export interface operations {
                      *           "expires_at": "2026-11-28T09:30:00Z"
                      *         }
                      *       ],
-                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
+                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0",
+                     *       "missing_databases": []
                      *     }
                      */
                     "application/json": components["schemas"]["Agreements"];
@@ -12031,7 +12171,8 @@ export interface operations {
                      *           "made_by": "backend:game",
                      *           "made_at": "2026-12-01T08:30:00Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "missing_databases": []
                      *     }
                      */
                     "application/json": components["schemas"]["Endpoints"];
@@ -12174,6 +12315,7 @@ export interface operations {
                      *       ],
                      *       "made_by": "backend:game",
                      *       "made_at": "2026-12-01T08:30:00Z",
+                     *       "missing_databases": [],
                      *       "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
                      *     }
                      */
@@ -12363,10 +12505,11 @@ export interface operations {
                      *         }
                      *       ],
                      *       "made_by": "backend:game",
-                     *       "made_at": "2026-12-01T08:30:00Z"
+                     *       "made_at": "2026-12-01T08:30:00Z",
+                     *       "missing_databases": []
                      *     }
                      */
-                    "application/json": components["schemas"]["Endpoint"];
+                    "application/json": components["schemas"]["OneEndpoint"];
                 };
             };
             /** @description - `bad_actor`: The header Tillbook-Actor is 1 to 64 printable ASCII characters. */
@@ -12637,7 +12780,8 @@ export interface operations {
                      *           "tried_at": "2026-12-01T08:30:00Z"
                      *         }
                      *       ],
-                     *       "next": 1200
+                     *       "next": 1200,
+                     *       "missing_databases": []
                      *     }
                      */
                     "application/json": components["schemas"]["Deliveries"];
@@ -13113,10 +13257,11 @@ export interface operations {
                      *         }
                      *       ],
                      *       "made_by": "backend:game",
-                     *       "made_at": "2026-12-01T08:30:00Z"
+                     *       "made_at": "2026-12-01T08:30:00Z",
+                     *       "missing_databases": []
                      *     }
                      */
-                    "application/json": components["schemas"]["Endpoint"];
+                    "application/json": components["schemas"]["OneEndpoint"];
                 };
             };
             /**
@@ -13483,10 +13628,11 @@ export interface operations {
                      *         }
                      *       ],
                      *       "made_by": "backend:game",
-                     *       "made_at": "2026-12-01T08:30:00Z"
+                     *       "made_at": "2026-12-01T08:30:00Z",
+                     *       "missing_databases": []
                      *     }
                      */
-                    "application/json": components["schemas"]["Endpoint"];
+                    "application/json": components["schemas"]["OneEndpoint"];
                 };
             };
             /**
@@ -13650,6 +13796,7 @@ export interface operations {
                      *       ],
                      *       "made_by": "backend:game",
                      *       "made_at": "2026-12-01T08:30:00Z",
+                     *       "missing_databases": [],
                      *       "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
                      *     }
                      */
@@ -14172,7 +14319,8 @@ export interface operations {
                      *         }
                      *       ],
                      *       "next": "MTow",
-                     *       "more": false
+                     *       "more": false,
+                     *       "missing_databases": []
                      *     }
                      */
                     "application/json": components["schemas"]["Events"];
@@ -14993,7 +15141,8 @@ export interface operations {
                      *           "ended_by": null
                      *         }
                      *       ],
-                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
+                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0",
+                     *       "missing_databases": []
                      *     }
                      */
                     "application/json": components["schemas"]["Fulfilments"];
@@ -18221,7 +18370,8 @@ export interface operations {
                      *           }
                      *         }
                      *       ],
-                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
+                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0",
+                     *       "missing_databases": []
                      *     }
                      */
                     "application/json": components["schemas"]["Orders"];
@@ -20400,7 +20550,8 @@ export interface operations {
                      *           "done_at": "2026-11-28T09:30:00Z"
                      *         }
                      *       ],
-                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
+                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0",
+                     *       "missing_databases": []
                      *     }
                      */
                     "application/json": components["schemas"]["Refunds"];
@@ -21187,7 +21338,8 @@ export interface operations {
                      *           "link": "/v1/orders/252286601203298479",
                      *           "timeline": "/v1/orders/252286601203298479/timeline"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "missing_databases": []
                      *     }
                      */
                     "application/json": components["schemas"]["Search"];
@@ -21787,7 +21939,8 @@ export interface operations {
                      *           "at": "2026-11-28T09:30:00Z"
                      *         }
                      *       ],
-                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0"
+                     *       "next": "WyJvcmRlcnMiLDI1MjI4NjYwMTIwMzI5ODQ3OV0",
+                     *       "missing_databases": []
                      *     }
                      */
                     "application/json": components["schemas"]["Transfers"];

@@ -298,5 +298,5 @@ def test_time_that_went_by_without_a_worker_is_not_charged_for(house: AgreementH
 def test_an_agreement_is_found_by_either_side_s_number(house: AgreementHouse) -> None:
     number = house.signed()
     for text in (str(number), f"agr-{number}"):
-        (found,) = [thing for thing in things_named(house.core, text) if thing.kind == "agreement"]
+        (found,) = [thing for thing in things_named(house.core, text).found if thing.kind == "agreement"]
         assert (found.number, found.user, found.status) == (str(number), "alice", "active")

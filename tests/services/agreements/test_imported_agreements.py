@@ -128,7 +128,7 @@ def test_it_is_charged_on_from_what_is_paid_and_the_provider_is_asked_by_the_old
 def test_words_about_the_old_number_find_it_though_it_looks_like_a_number_of_ours(house: AgreementHouse) -> None:
     known_to_the_provider(house, "77001", "agr-7")
     take(house, DEBIT)
-    (found,) = things_named(house.core, "77001")
+    (found,) = things_named(house.core, "77001").found
     assert (found.kind, found.user, found.provider_account) == ("agreement", "alice", "debit")
     house.world.clock.advance(120)
     assert hint_agreement(house.core, Ref(our_agreement="77001"), account=house.core.registry.get("debit"))

@@ -16,9 +16,11 @@ from app.domain.numbers import SLOTS
 from app.models.orders import User
 from app.models.recognition import PROGRESS
 from app.models.slot_guard import sweep
+from app.services.base.errors import SlotsFrozen
+from app.services.base.merged_answers import CannotBeSummed
 from app.services.base.statements import Statement, Transaction
 from app.services.base.transaction import Sessions, read, transact
-from app.services.base.whole import CannotBeSummed, WholeEngine
+from app.services.base.whole import LeftOut, WholeEngine
 from tests.support.databases import sessions_for
 from tests.support.two_databases import HALF
 from tests.support.world import START
@@ -147,3 +149,27 @@ def test_a_lock_away_from_home_is_refused(parts: tuple[Engine, Engine]) -> None:
         pytest.skip("SQLite locks no rows")
     with pytest.raises(CannotBeSummed):
         transact(whole_of(parts), locked)
+
+
+def test_what_is_left_out_is_not_found_and_a_count_of_moved_slots_is_refused(parts: tuple[Engine, Engine]) -> None:
+    rows = users()
+    first, second = ([row for row in rows if row["slot"] // HALF == half] for half in (0, 1))
+    moved = first[3]["slot"]
+    put(parts[0], first)
+    put(parts[1], [*second, first[3]])  # copied, and not deleted yet
+
+    def left_out(**what: frozenset[int]) -> Sessions:
+        engine: Any = WholeEngine(parts, lambda slot: slot // HALF, LeftOut(**what))
+        return sessionmaker(engine)
+
+    each, count = FORMS["each row"], FORMS["how many"]
+    without = left_out(slots=frozenset({moved}))
+    assert answer(without, each) == sorted((row["slot"], row["id"]) for row in rows if row["slot"] != moved)
+    with pytest.raises(SlotsFrozen):
+        answer(without, count)
+    alone = left_out(databases=frozenset({1}))
+    assert answer(alone, each) == sorted((row["slot"], row["id"]) for row in first)
+    assert answer(alone, count) == [(len(first),)]
+    for sessions, slot, found in ((without, moved, []), (alone, second[0]["slot"], []), (alone, moved, [(moved,)])):
+        one = select(_u.slot).where(_u.slot == slot)
+        assert read(sessions, lambda tx, one=one: [tuple(row) for row in tx.execute(one)]) == found

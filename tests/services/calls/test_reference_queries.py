@@ -78,7 +78,7 @@ def test_a_question_that_a_person_ended_is_kept_so_that_the_same_word_does_not_r
     Worker(world.core).run_once()
     assert kept(world) == [""]
     buyer.tell(replace(buyer.paid(), refunds_unknown=True), "query")
-    assert overdue.list_overdue_refunds(world.core, 10).payments == []
+    assert overdue.list_overdue_refunds(world.core, 10).found.payments == []
 
 
 def test_many_old_questions_are_deleted_in_bounded_steps(world: World) -> None:

@@ -5,17 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import Engine, create_engine, delete, func, select
 from structlog.testing import capture_logs
 
 from app.domain.endpoints import DeclaredEndpoint, PushRules
 from app.domain.event_types import EventType
+from app.domain.numbers import SLOTS
 from app.domain.webhook_signatures import new_secret
-from app.models.endpoints import ENDPOINTS
+from app.models.endpoints import ENDPOINTS, POSITIONS
+from app.services.base.context import Core
+from app.services.base.databases import SharedSlots
+from app.services.base.errors import NotACursor
+from app.services.base.transaction import Sessions
 from app.services.events import endpoints, feed
 from app.services.events.delivery_rounds import Dispatcher, send_due
 from app.services.lookup.entries import EntryKind, sentence
 from app.services.lookup.timeline import timeline
+from tests.support import databases
 from tests.support.receiver import add, answering, deliveries_of, endpoint, plan, pushing, receiving, tell
 from tests.support.world import World
 
@@ -71,6 +77,39 @@ def test_two_workers_that_start_at_once_make_one_endpoint(here: World) -> None:
     first = endpoint(world.core)
     endpoints.follow_settings(world.core)
     assert endpoint(world.core) == first
+
+
+@pytest.mark.one_database
+def test_an_endpoint_of_the_settings_waits_for_a_database_that_is_down_and_the_others_do_not(
+    here: World, engine: Engine, second_engine: Engine
+) -> None:
+    """It begins in the feed of each. Nothing of it is left in any until then: the worker would look for ever after what
+    nobody knows."""
+    home, second = databases.sessions_for(engine), databases.sessions_for(second_engine)
+    lost = databases.sessions_for(create_engine("sqlite:////nowhere/books.sqlite3"))
+    url, secret = "http://127.0.0.1:1/", new_secret()
+
+    def core_with(third: Sessions, *names: str) -> Core:
+        declared = {name: DeclaredEndpoint(name, url, frozenset(), (secret,)) for name in names}
+        rules = replace(here.core.rules, push=PushRules(declared, allow_private=True))
+        thirds = SharedSlots([home, second, third], [slot % 3 for slot in range(SLOTS)])
+        return replace(here.core, databases=thirds, rules=rules)
+
+    def there() -> tuple[list[str], int | None]:
+        with second_engine.connect() as connection:
+            positions = connection.scalar(select(func.count()).select_from(POSITIONS))
+        return [row.name for row in here.core.home.read(endpoints.all_endpoints)], positions
+
+    assert endpoints.follow_settings(core_with(second, "game"))
+    assert not endpoints.follow_settings(core_with(lost, "game", "new"))
+    assert Dispatcher(core_with(lost, "game", "new")).run_once() == 0, "no error: those who are there are told"
+    assert there() == (["game"], 1)
+    ahead = endpoints.NewEndpoint("ahead", url, (), endpoints.BY_API, "a test", after=feed.cursor_at(7, 0, 0))
+    with pytest.raises(NotACursor):
+        core_with(second).house.transact(lambda tx: endpoints.add_endpoint(tx, ahead))
+    assert there() == (["game"], 1)
+    assert endpoints.follow_settings(core_with(second, "game", "new"))
+    assert there() == (["game", "new"], 2)
 
 
 def test_an_endpoint_without_a_secret_gets_nothing_unsigned(here: World) -> None:

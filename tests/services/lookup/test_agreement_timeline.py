@@ -107,9 +107,11 @@ def test_an_agreement_is_found_by_our_number_and_by_the_providers_and_its_charge
     number = house.signed()
     house.later(days=1)
     for text in (str(number), f"agr-{number}"):
-        assert [(thing.kind, thing.agreement) for thing in things_named(house.core, text)] == [("agreement", number)]
+        assert [(thing.kind, thing.agreement) for thing in things_named(house.core, text).found] == [
+            ("agreement", number)
+        ]
     (charge,) = house.payments(number)
-    assert [thing.kind for thing in things_named(house.core, f"trade-{charge.id}")] == ["payment"]
+    assert [thing.kind for thing in things_named(house.core, f"trade-{charge.id}").found] == ["payment"]
     of_order = timeline(house.core, charge.order_id).entries
     assert [entry.what for entry in of_order if entry.kind is EntryKind.CALL] == ["charge"]
     assert house.world.clock.now() - of_order[0].at < timedelta(days=1)

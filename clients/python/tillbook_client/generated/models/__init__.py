@@ -127,6 +127,9 @@ from .match_request import MatchRequest
 from .named import Named
 from .named_kind import NamedKind
 from .note_request import NoteRequest
+from .one_endpoint import OneEndpoint
+from .one_endpoint_origin import OneEndpointOrigin
+from .one_endpoint_status import OneEndpointStatus
 from .order import Order
 from .order_fulfilment import OrderFulfilment
 from .order_request import OrderRequest
@@ -332,6 +335,9 @@ __all__ = (
     "Named",
     "NamedKind",
     "NoteRequest",
+    "OneEndpoint",
+    "OneEndpointOrigin",
+    "OneEndpointStatus",
     "Order",
     "OrderFulfilment",
     "OrderRequest",

@@ -38,6 +38,9 @@ class EndpointWithSecret:
         secrets (list[Secret]): What signs at present, the newest first.
         made_by (str): The caller or person.
         made_at (datetime.datetime): When it was made.
+        missing_databases (list[str]): Where several databases share the users: those of which not everything is in this
+            answer, because they do not answer, or because users are being moved from them to another one. Empty: it is
+            whole.
         secret (str): The newest secret, `whsec_…`: give it to the receiver.
     """
 
@@ -57,6 +60,7 @@ class EndpointWithSecret:
     secrets: list[Secret]
     made_by: str
     made_at: datetime.datetime
+    missing_databases: list[str]
     secret: str
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -111,6 +115,8 @@ class EndpointWithSecret:
 
         made_at = self.made_at.isoformat()
 
+        missing_databases = self.missing_databases
+
         secret = self.secret
 
         field_dict: dict[str, Any] = {}
@@ -133,6 +139,7 @@ class EndpointWithSecret:
                 "secrets": secrets,
                 "made_by": made_by,
                 "made_at": made_at,
+                "missing_databases": missing_databases,
                 "secret": secret,
             }
         )
@@ -225,6 +232,8 @@ class EndpointWithSecret:
 
         made_at = datetime.datetime.fromisoformat(d.pop("made_at"))
 
+        missing_databases = cast(list[str], d.pop("missing_databases"))
+
         secret = d.pop("secret")
 
         endpoint_with_secret = cls(
@@ -244,6 +253,7 @@ class EndpointWithSecret:
             secrets=secrets,
             made_by=made_by,
             made_at=made_at,
+            missing_databases=missing_databases,
             secret=secret,
         )
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
@@ -18,9 +18,13 @@ class Endpoints:
     """
     Attributes:
         endpoints (list[Endpoint]): By name.
+        missing_databases (list[str]): Where several databases share the users: those of which not everything is in this
+            answer, because they do not answer, or because users are being moved from them to another one. Empty: it is
+            whole.
     """
 
     endpoints: list[Endpoint]
+    missing_databases: list[str]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -29,11 +33,14 @@ class Endpoints:
             endpoints_item = endpoints_item_data.to_dict()
             endpoints.append(endpoints_item)
 
+        missing_databases = self.missing_databases
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
             {
                 "endpoints": endpoints,
+                "missing_databases": missing_databases,
             }
         )
 
@@ -51,8 +58,11 @@ class Endpoints:
 
             endpoints.append(endpoints_item)
 
+        missing_databases = cast(list[str], d.pop("missing_databases"))
+
         endpoints = cls(
             endpoints=endpoints,
+            missing_databases=missing_databases,
         )
 
         endpoints.additional_properties = d

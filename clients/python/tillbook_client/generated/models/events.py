@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
@@ -20,11 +20,14 @@ class Events:
         events (list[Event]): In the order of the feed.
         next_ (str): Cursor: give it as `after` next time, also if there was no event.
         more (bool): There are more events now: ask again at once.
+        missing_databases (list[str]): Where several databases share the users: those that do not answer. Their events
+            come later, by the same cursor.
     """
 
     events: list[Event]
     next_: str
     more: bool
+    missing_databases: list[str]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -37,6 +40,8 @@ class Events:
 
         more = self.more
 
+        missing_databases = self.missing_databases
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -44,6 +49,7 @@ class Events:
                 "events": events,
                 "next": next_,
                 "more": more,
+                "missing_databases": missing_databases,
             }
         )
 
@@ -65,10 +71,13 @@ class Events:
 
         more = d.pop("more")
 
+        missing_databases = cast(list[str], d.pop("missing_databases"))
+
         events = cls(
             events=events,
             next_=next_,
             more=more,
+            missing_databases=missing_databases,
         )
 
         events.additional_properties = d

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
@@ -18,9 +18,13 @@ class Search:
     """
     Attributes:
         found (list[Named]): Each thing once. Empty if the number names nothing.
+        missing_databases (list[str]): Where several databases share the users: those of which not everything is in this
+            answer, because they do not answer, or because users are being moved from them to another one. Empty: it is
+            whole.
     """
 
     found: list[Named]
+    missing_databases: list[str]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -29,11 +33,14 @@ class Search:
             found_item = found_item_data.to_dict()
             found.append(found_item)
 
+        missing_databases = self.missing_databases
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
             {
                 "found": found,
+                "missing_databases": missing_databases,
             }
         )
 
@@ -51,8 +58,11 @@ class Search:
 
             found.append(found_item)
 
+        missing_databases = cast(list[str], d.pop("missing_databases"))
+
         search = cls(
             found=found,
+            missing_databases=missing_databases,
         )
 
         search.additional_properties = d

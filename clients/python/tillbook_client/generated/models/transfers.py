@@ -19,10 +19,14 @@ class Transfers:
     Attributes:
         transfers (list[Transfer]): In the order that was asked for.
         next_ (None | str): The `cursor` of the next page; null at the end.
+        missing_databases (list[str]): Where several databases share the users: those of which not everything is in this
+            answer, because they do not answer, or because users are being moved from them to another one. Empty: it is
+            whole.
     """
 
     transfers: list[Transfer]
     next_: None | str
+    missing_databases: list[str]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -34,12 +38,15 @@ class Transfers:
         next_: None | str
         next_ = self.next_
 
+        missing_databases = self.missing_databases
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
             {
                 "transfers": transfers,
                 "next": next_,
+                "missing_databases": missing_databases,
             }
         )
 
@@ -64,9 +71,12 @@ class Transfers:
 
         next_ = _parse_next_(d.pop("next"))
 
+        missing_databases = cast(list[str], d.pop("missing_databases"))
+
         transfers = cls(
             transfers=transfers,
             next_=next_,
+            missing_databases=missing_databases,
         )
 
         transfers.additional_properties = d

@@ -6,7 +6,7 @@ import httpx
 
 from ... import errors
 from ...client import AuthenticatedClient, Client
-from ...models.endpoint import Endpoint
+from ...models.one_endpoint import OneEndpoint
 from ...models.pause_request import PauseRequest
 from ...models.problem import Problem
 from ...types import UNSET, Response, Unset
@@ -46,9 +46,9 @@ def _get_kwargs(
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Endpoint | Problem | None:
+) -> OneEndpoint | Problem | None:
     if response.status_code == 200:
-        response_200 = Endpoint.from_dict(response.json())
+        response_200 = OneEndpoint.from_dict(response.json())
 
         return response_200
 
@@ -115,7 +115,7 @@ def _parse_response(
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[Endpoint | Problem]:
+) -> Response[OneEndpoint | Problem]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -132,7 +132,7 @@ def sync_detailed(
     idempotency_key: str,
     tillbook_actor: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
-) -> Response[Endpoint | Problem]:
+) -> Response[OneEndpoint | Problem]:
     """Send nothing there until it is resumed. Nothing is lost while events are kept
 
      Send nothing there until it is resumed. Nothing is lost while events are kept.
@@ -151,7 +151,7 @@ def sync_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Endpoint | Problem]
+        Response[OneEndpoint | Problem]
     """
 
     kwargs = _get_kwargs(
@@ -177,7 +177,7 @@ def sync(
     idempotency_key: str,
     tillbook_actor: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
-) -> Endpoint | Problem | None:
+) -> OneEndpoint | Problem | None:
     """Send nothing there until it is resumed. Nothing is lost while events are kept
 
      Send nothing there until it is resumed. Nothing is lost while events are kept.
@@ -196,7 +196,7 @@ def sync(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Endpoint | Problem
+        OneEndpoint | Problem
     """
 
     return sync_detailed(
@@ -217,7 +217,7 @@ async def asyncio_detailed(
     idempotency_key: str,
     tillbook_actor: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
-) -> Response[Endpoint | Problem]:
+) -> Response[OneEndpoint | Problem]:
     """Send nothing there until it is resumed. Nothing is lost while events are kept
 
      Send nothing there until it is resumed. Nothing is lost while events are kept.
@@ -236,7 +236,7 @@ async def asyncio_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Endpoint | Problem]
+        Response[OneEndpoint | Problem]
     """
 
     kwargs = _get_kwargs(
@@ -260,7 +260,7 @@ async def asyncio(
     idempotency_key: str,
     tillbook_actor: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
-) -> Endpoint | Problem | None:
+) -> OneEndpoint | Problem | None:
     """Send nothing there until it is resumed. Nothing is lost while events are kept
 
      Send nothing there until it is resumed. Nothing is lost while events are kept.
@@ -279,7 +279,7 @@ async def asyncio(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Endpoint | Problem
+        OneEndpoint | Problem
     """
 
     return (

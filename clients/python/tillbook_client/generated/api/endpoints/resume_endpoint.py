@@ -6,7 +6,7 @@ import httpx
 
 from ... import errors
 from ...client import AuthenticatedClient, Client
-from ...models.endpoint import Endpoint
+from ...models.one_endpoint import OneEndpoint
 from ...models.problem import Problem
 from ...types import UNSET, Response, Unset
 
@@ -40,9 +40,9 @@ def _get_kwargs(
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Endpoint | Problem | None:
+) -> OneEndpoint | Problem | None:
     if response.status_code == 200:
-        response_200 = Endpoint.from_dict(response.json())
+        response_200 = OneEndpoint.from_dict(response.json())
 
         return response_200
 
@@ -94,7 +94,7 @@ def _parse_response(
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[Endpoint | Problem]:
+) -> Response[OneEndpoint | Problem]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -110,7 +110,7 @@ def sync_detailed(
     idempotency_key: str,
     tillbook_actor: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
-) -> Response[Endpoint | Problem]:
+) -> Response[OneEndpoint | Problem]:
     """Send again, beginning with what was missed, in order
 
      Send again, beginning with what was missed, in order.
@@ -128,7 +128,7 @@ def sync_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Endpoint | Problem]
+        Response[OneEndpoint | Problem]
     """
 
     kwargs = _get_kwargs(
@@ -152,7 +152,7 @@ def sync(
     idempotency_key: str,
     tillbook_actor: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
-) -> Endpoint | Problem | None:
+) -> OneEndpoint | Problem | None:
     """Send again, beginning with what was missed, in order
 
      Send again, beginning with what was missed, in order.
@@ -170,7 +170,7 @@ def sync(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Endpoint | Problem
+        OneEndpoint | Problem
     """
 
     return sync_detailed(
@@ -189,7 +189,7 @@ async def asyncio_detailed(
     idempotency_key: str,
     tillbook_actor: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
-) -> Response[Endpoint | Problem]:
+) -> Response[OneEndpoint | Problem]:
     """Send again, beginning with what was missed, in order
 
      Send again, beginning with what was missed, in order.
@@ -207,7 +207,7 @@ async def asyncio_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Endpoint | Problem]
+        Response[OneEndpoint | Problem]
     """
 
     kwargs = _get_kwargs(
@@ -229,7 +229,7 @@ async def asyncio(
     idempotency_key: str,
     tillbook_actor: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
-) -> Endpoint | Problem | None:
+) -> OneEndpoint | Problem | None:
     """Send again, beginning with what was missed, in order
 
      Send again, beginning with what was missed, in order.
@@ -247,7 +247,7 @@ async def asyncio(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Endpoint | Problem
+        OneEndpoint | Problem
     """
 
     return (
