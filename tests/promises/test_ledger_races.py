@@ -21,7 +21,7 @@ from app.domain.spending import Capture, HoldRequest, Spend
 from app.models.base import Base
 from app.models.engine import engine_options, prepare
 from app.services.audit.ledger import AsOf, AuditState, audit_slot
-from app.services.base.transaction import Connected, Sessions, Transaction, read, transact
+from app.services.base.transaction import Sessions, Transaction, read, transact
 from app.services.ledger import balance, post, spend
 from app.services.ledger.batches import book_batch
 from app.services.ledger.expiry import expire_due
@@ -304,7 +304,7 @@ def test_a_spend_that_waited_for_the_lock_trusts_no_lots_that_were_read_before_a
     results: list[Posted | Refused] = []
     spending = threading.Thread(target=lambda: results.append(_spend(sessions, 30, "second")))
 
-    def open_the_bonus(session: Connected) -> None:
+    def open_the_bonus(session: Transaction) -> None:
         with LedgerTransaction(session, LedgerRules(), [(SLOT, COIN)], NOW) as books:
             books.expire(SLOT, COIN)
         spending.start()

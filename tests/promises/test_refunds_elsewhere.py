@@ -156,7 +156,9 @@ def test_money_and_refund_that_did_not_see_each_other_are_brought_together_by_th
     unknown = Ref(str(buyer.payment_id + (1 << 12)), buyer.theirs)
     refunded = replace(buyer.fact(Kind.REFUNDED, 1, money=200), ref=replace(unknown, refund="r1"))
     with world.core.whole.sessions.kw["bind"].begin() as connection:
-        apply_fact(Tx(connection, world.core), ReportedFact(world.account, refunded, "notification"))
+        tx = Tx(connection, world.core)
+        apply_fact(tx, ReportedFact(world.account, refunded, "notification"))
+        tx.flush()
         buyer.tell(replace(buyer.paid(), ref=unknown))
     assert world.money("suspense") == 600
     Worker(world.core).run_once()

@@ -203,7 +203,7 @@ def add_claim(tx: Tx, slot: int, request: Keyed, resource_id: int) -> Sent:
 
 def stop_unless_new(tx: Tx, slot: int, request: Keyed, claim: Sent) -> None:
     """Send what waits: where another request was faster, this transaction is undone (see `claim_or_stop`)."""
-    tx.send()
+    tx.flush()
     known = None if claim.count == 1 else find_key(tx, slot, request)
     if known is not None:
         raise _Answered(known)

@@ -41,7 +41,7 @@ class Transaction:
     read by statements alone, so that a reader sees every one of them.
 
     What need not be answered waits (`later`), and is sent in one flight with what must be: so the database gets the
-    statements in the order of the code. Nothing is left behind: `transact` sends what waits before it commits.
+    statements in the order of the code. `transact` flushes before it commits; whoever commits by hand has to do so.
     """
 
     __slots__ = ("__weakref__", "_checks", "_connection", "_waiting", "begins", "cause", "engine", "is_repeated")
@@ -64,7 +64,7 @@ class Transaction:
 
     def connection(self) -> Connection:
         """SQLAlchemy's connection, for statements that SQLAlchemy executes; whatever waits is sent first."""
-        self.send()
+        self.flush()
         return self._connection
 
     def later(
@@ -79,7 +79,7 @@ class Transaction:
             self._checks.append((sent, len(values) if isinstance(statement, RowInsert) else rows, wrong))
         return sent
 
-    def send(self) -> None:
+    def flush(self) -> None:
         """Send what waits, in one flight, and take the answers (on SQLite one after the other)."""
         if not self._waiting:
             return
@@ -107,7 +107,6 @@ class Transaction:
         return self.connection().scalar(statement, values)
 
 
-Connected = Transaction
 _Check = tuple[list[Sent], int, Callable[[], Exception]]
 """What was sent, how many rows it must touch, and what is raised if it touched others."""
 
@@ -146,7 +145,7 @@ class Sendable:
     def run(self, tx: Transaction, values: Any) -> list[Sent]:
         """Send it, with what waits, and take the answers."""
         sent = tx.later(self, values)
-        tx.send()
+        tx.flush()
         return sent
 
 
@@ -160,7 +159,7 @@ class Statement(Sendable):
     def row(self, tx: Transaction, values: Values) -> Row | None:
         """The first row, or None."""
         (sent,) = tx.later(self, values)
-        tx.send()
+        tx.flush()
         return sent.rows[0] if sent.rows else None
 
     def rows(self, tx: Transaction, values: Values) -> list[Row]:
@@ -172,7 +171,7 @@ class Statement(Sendable):
         (sent,) = tx.later(self, values)
 
         def rows() -> list[Any]:
-            tx.send()  # nothing, if it was sent by now
+            tx.flush()  # nothing, if it was sent by now
             return [row_type._make(row) for row in sent.rows]
 
         return rows

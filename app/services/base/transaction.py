@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.models.engine import READ_ONLY
 from app.models.slot_fence import FENCED_TEXT, is_fenced
 from app.services.base.errors import SlotsFrozen
-from app.services.base.statements import Connected, Transaction
+from app.services.base.statements import Transaction
 
-__all__ = ["ATTEMPTS", "Connected", "Sessions", "Transaction", "alone", "read", "transact"]
+__all__ = ["ATTEMPTS", "Sessions", "Transaction", "alone", "read", "transact"]
 ATTEMPTS = 8
 FIRST_PAUSE_SECONDS = 0.01
 LONGEST_PAUSE_SECONDS = 1.0
@@ -54,7 +54,7 @@ def transact(
                 tx = make(connection)
                 tx.is_repeated = attempt > 1
                 done = work(tx)
-                tx.send()
+                tx.flush()
                 return done
         except DBAPIError as error:
             _pause_after(error, attempt, attempts)
@@ -93,7 +93,7 @@ def alone(sessions: Sessions, work: Callable[[W], T], make: Make[W]) -> T:
                 tx = make(connection)
                 tx.begins = False
                 done = work(tx)
-                tx.send()
+                tx.flush()
                 return done
         except DBAPIError as error:
             _pause_after(error, attempt, ATTEMPTS)

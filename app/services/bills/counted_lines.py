@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, Subquery, and_, func, select
 
 from app.domain.bill_lines import BillSide, LineKind
 from app.models.bills import BILL_LINES, BILL_READINGS
-from app.services.base.transaction import Connected
+from app.services.base.transaction import Transaction
 
 THAT_COUNTS = "read"
 """The status of readings that count."""
@@ -34,7 +34,7 @@ class LinesOf:
     """Empty: every kind."""
 
 
-def counted_lines(tx: Connected, wanted: LinesOf, *where: ColumnElement[bool], once: bool = False) -> Subquery:
+def counted_lines(tx: Transaction, wanted: LinesOf, *where: ColumnElement[bool], once: bool = False) -> Subquery:
     """The lines that count, as a table with all their columns, and since, until, feed and name of their
     bills. `where` is
     about columns of BILL_LINES and BILL_READINGS; rows that it leaves out take no row's place. `once`: without second
@@ -63,7 +63,7 @@ def _not_retold(told: Select[Any]) -> Subquery:
     return select(every).outerjoin(later, retold).where(later.c.key.is_(None)).subquery("told")
 
 
-def side_of_books(tx: Connected, account: str) -> BillSide:
+def side_of_books(tx: Transaction, account: str) -> BillSide:
     """The side with which the books are compared: bills of trades where the account has any, since they name every
     payment gross with its fee; else those of its balance."""
     of_trades = (_R.provider_account == account, _R.status == THAT_COUNTS, _R.side == BillSide.TRADES.value)
@@ -85,7 +85,7 @@ def _that_count(wanted: LinesOf) -> ColumnElement[bool]:
     return and_(*of_account, _R.side == wanted.side.value)
 
 
-def _overlap(tx: Connected, wanted: LinesOf) -> bool:
+def _overlap(tx: Transaction, wanted: LinesOf) -> bool:
     """Whether two bills of that side cover a common time: usually none do, and no row has to be looked for twice."""
     earlier = func.max(_R.until).over(order_by=(_R.since, _R.id), rows=(None, -1)).label("earlier")
     readings = select(_R.since, earlier).where(_that_count(wanted)).subquery("readings")

@@ -17,7 +17,7 @@ from app.domain.refunding import MONEY_WENT_BACK, Origin
 from app.models.base import AnyRow
 from app.models.refunds import Refund
 from app.models.slot_guard import sweep
-from app.services.base.transaction import Connected
+from app.services.base.transaction import Transaction
 
 REFUNDS_AT_A_TIME = 500
 """So many are read, or looked for, by one statement."""
@@ -39,7 +39,7 @@ class DoneRefund(NamedTuple):
 
 
 def refunds_done(
-    tx: Connected, account: str, since: datetime, until: datetime | None = None
+    tx: Transaction, account: str, since: datetime, until: datetime | None = None
 ) -> Iterator[Sequence[DoneRefund]]:
     """Those of an account that were done in that time, some at once."""
     spans = [_r.done_at >= since, *([] if until is None else [_r.done_at < until])]
@@ -48,13 +48,13 @@ def refunds_done(
         yield [DoneRefund._make(row) for row in part]
 
 
-def refunds_of_payments(tx: Connected, account: str, theirs: Sequence[str]) -> list[DoneRefund]:
+def refunds_of_payments(tx: Transaction, account: str, theirs: Sequence[str]) -> list[DoneRefund]:
     """Those of payments with these numbers of the provider."""
     rows = tx.connection().execute(_wanted(account).where(_r.theirs.in_(theirs)))
     return [DoneRefund._make(row) for row in rows]
 
 
-def decided_lines(tx: Connected, account: str, rows: Sequence[AnyRow]) -> list[AnyRow]:
+def decided_lines(tx: Transaction, account: str, rows: Sequence[AnyRow]) -> list[AnyRow]:
     """Those rows of lines that moved money: all but undecided ones of refunds that the books do not have as done. At
     most a thousand rows."""
     theirs = {row.theirs for row in rows if row.undecided and row.refund is not None and row.theirs is not None}

@@ -26,7 +26,7 @@ from app.domain.ledger import microseconds
 from app.models.base import Json, Moment
 from app.models.events import EVENTS
 from app.services.base.statements import LostRace, Move, Sized
-from app.services.base.transaction import Connected, Transaction
+from app.services.base.transaction import Transaction
 
 MOST_AT_ONCE = 32
 """Events that one statement inserts."""
@@ -63,7 +63,7 @@ class Event:
     cause: Mapping[str, Any]
 
 
-def cause_in(tx: Connected, actor: str = "") -> Mapping[str, Any]:
+def cause_in(tx: Transaction, actor: str = "") -> Mapping[str, Any]:
     """What changes things in this transaction: the fact that is applied, else the caller or person of that name, else
     (no name) a rule of ours."""
     told = tx.cause if isinstance(tx, Transaction) else {}

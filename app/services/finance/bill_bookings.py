@@ -25,7 +25,7 @@ from app.models.bills import BILL_READINGS
 from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Core, Tx, environment_of
-from app.services.base.transaction import Connected, Transaction
+from app.services.base.transaction import Transaction
 from app.services.bills.counted_lines import THAT_COUNTS
 from app.services.finance import bill_sums, store_sales
 from app.services.finance.store_sales import StorePeriod
@@ -119,20 +119,20 @@ def book_day(core: Core, account: ProviderAccount, day: date, zone: tzinfo) -> i
     raise BillsChanging(f"{account.name} {day}")
 
 
-def booked_for(tx: Connected, day: BillDay) -> dict[tuple[str, str], tuple[int, int]]:
+def booked_for(tx: Transaction, day: BillDay) -> dict[tuple[str, str], tuple[int, int]]:
     """What is booked for each figure of that day, and by how many transfers: by kind and currency."""
     causes = {day.cause(kind, currency): (kind, currency) for kind in BILL_KINDS for currency in _currencies(tx, day)}
     found = _sums_by_cause(tx, day.clearing, list(causes)) if causes else []
     return {causes[row.cause_id]: (int(row.minor), int(row.times)) for row in found}
 
 
-def _currencies(tx: Connected, day: BillDay) -> Sequence[str]:
+def _currencies(tx: Transaction, day: BillDay) -> Sequence[str]:
     """Those in which money is or was at the provider, in the slot of the house."""
     wanted = select(_A.asset).where(_A.slot == HOUSE_SLOT, _A.user_id == "", _A.code == day.clearing)
     return list(tx.connection().scalars(wanted.where(_A.environment == day.environment)))
 
 
-def _sums_by_cause(tx: Connected, clearing: str, causes: Sequence[uuid.UUID]) -> Sequence[AnyRow]:
+def _sums_by_cause(tx: Transaction, clearing: str, causes: Sequence[uuid.UUID]) -> Sequence[AnyRow]:
     comes_in = case((_A.code == clearing, _T.amount), else_=-_T.amount)
     wanted = (
         select(_T.cause_id, func.sum(comes_in).label("minor"), func.count().label("times"))

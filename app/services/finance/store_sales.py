@@ -38,7 +38,7 @@ from app.models.slot_guard import sweep
 from app.providers.registry import ProviderAccount
 from app.providers.verbs import ReadsBills
 from app.services.base.context import Core, Tx, environment_of
-from app.services.base.transaction import Connected, Transaction
+from app.services.base.transaction import Transaction
 from app.services.bills.counted_lines import THAT_COUNTS, LinesOf, counted_lines
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 
@@ -207,7 +207,7 @@ def cause_of_share(account: str, period: StorePeriod, currency: str) -> uuid.UUI
     return keyed_uuid(HOUSE_SLOT, _scope(account), f"{period.name}:{currency}")
 
 
-def share_booked(tx: Connected, account: str, period: StorePeriod, currency: str) -> tuple[int, int]:
+def share_booked(tx: Transaction, account: str, period: StorePeriod, currency: str) -> tuple[int, int]:
     """What is booked for a figure, and by how many transfers."""
     taken = case((_A.code == f"{STORE_SHARE}:{account}", _T.amount), else_=-_T.amount)
     wanted = (
@@ -219,7 +219,7 @@ def share_booked(tx: Connected, account: str, period: StorePeriod, currency: str
     return int(row.minor), int(row.times)
 
 
-def _currencies(tx: Connected, account: str, environment: str) -> Sequence[str]:
+def _currencies(tx: Transaction, account: str, environment: str) -> Sequence[str]:
     """Those in which a share is or was booked: a report that is made anew may lack one of them."""
     wanted = select(_A.asset).where(_A.slot == HOUSE_SLOT, _A.user_id == "", _A.code == f"{STORE_SHARE}:{account}")
     return list(tx.connection().scalars(wanted.where(_A.environment == environment)))

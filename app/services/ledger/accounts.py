@@ -24,8 +24,8 @@ from app.domain.ledger import JOURNAL, AccountName, genesis
 from app.domain.numbers import SLOT_BITS
 from app.models.ledger import ACCOUNTS, HOLDS, LOTS, REFUSALS, TRANSFERS
 from app.models.orders import IDEMPOTENCY
-from app.services.base.statements import RowInsert, Sized, Statement, Transaction
-from app.services.base.transaction import Connected
+from app.services.base.statements import RowInsert, Sized, Statement
+from app.services.base.transaction import Transaction
 from app.services.base.wire import Row
 from app.services.ledger.lot_rows import LOT_STATE
 
@@ -144,7 +144,7 @@ def row_of(book: Book) -> dict[str, Any]:
     return dict(zip((*KEYS, *STATE), (book.slot, *book.name, *_state_of(book)), strict=True))
 
 
-def find_account(session: Connected, slot: int, name: AccountName) -> Book | None:
+def find_account(session: Transaction, slot: int, name: AccountName) -> Book | None:
     """The account as it stands, not locked; None if it was never used."""
     row = _FIND.row(session, account_keys((slot, name)))
     return None if row is None else Book(slot, row[0], name, *row[1:])
@@ -164,7 +164,7 @@ class Locked:
 
 
 def lock_accounts(
-    session: Connected,
+    session: Transaction,
     places: Iterable[AccountPlace],
     *,
     if_there: Iterable[AccountPlace] = (),
@@ -191,7 +191,7 @@ def lock_accounts(
 
 
 def _lock(
-    session: Connected,
+    session: Transaction,
     places: Iterable[AccountPlace],
     ids: Mapping[int, Sequence[uuid.UUID]],
     locked: Locked,
@@ -217,7 +217,7 @@ def _lock(
                 values["key_owner"], values["key_text"] = key
             statement = (_LOCK if locked.lots is None else _LOCK_WITH_LOTS)[len(wanted)]
             answers.append((slot, session.later(statement.of(len(part)), values)[0]))
-    session.send()
+    session.flush()
     unanswered = set(ids)
     for slot, answer in answers:
         for row in answer.rows:
@@ -251,7 +251,7 @@ def _lock_order(name: AccountName) -> tuple[Any, ...]:
     return (name.user_id, [-ord(letter) for letter in name.code], name.asset, name.environment)
 
 
-def _make(session: Connected, wanted: Sequence[AccountPlace], locked: Locked) -> None:
+def _make(session: Transaction, wanted: Sequence[AccountPlace], locked: Locked) -> None:
     """Insert the missing accounts. What this transaction inserted is its own; what another one has inserted meanwhile
     is locked, or its number read. A deadlock with that other one is possible, and repeats the transaction."""
     _makers.add(session)
@@ -289,7 +289,7 @@ _makers: WeakSet[Transaction] = WeakSet()
 """Transactions in progress that have made accounts: what they read may be their own, and be rolled back."""
 
 
-def _numbers(session: Connected, places: Iterable[AccountPlace]) -> dict[AccountPlace, int]:
+def _numbers(session: Transaction, places: Iterable[AccountPlace]) -> dict[AccountPlace, int]:
     """The numbers of those system accounts that exist. They never change: what others have committed is remembered."""
     memory = _remembered.setdefault(session.engine, {})
     found, unknown = {}, []

@@ -15,7 +15,7 @@ from app.domain.limits import LedgerRules
 from app.domain.numbers import rival_ids, slot_of_user
 from app.domain.spending import Spend
 from app.models.slot_watch import of_several_slots
-from app.services.base.transaction import Connected
+from app.services.base.transaction import Transaction
 from app.services.ledger.accounts import AccountPlace
 from app.services.ledger.idempotency import check_key, find_result, of_another_kind
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
@@ -45,7 +45,7 @@ class _NotApplied(Exception):
 
 
 def book_batch(
-    session: Connected,
+    session: Transaction,
     items: Sequence[Spend | Transfer],
     *,
     at: datetime,

@@ -26,7 +26,7 @@ from app.domain.refunding import Clawback
 from app.domain.spending import LONGEST_HOLD_SECONDS, HoldRequest
 from app.models.base import AnyRow
 from app.models.ledger import LOTS, TRANSFERS
-from app.services.base.transaction import Connected
+from app.services.base.transaction import Transaction
 from app.services.ledger import hold_rows, holds
 from app.services.ledger.accounts import AccountPlace
 from app.services.ledger.given_coins import GIVEN
@@ -113,7 +113,7 @@ class Booked:
     taken: Taken
 
 
-def booked(session: Connected, slot: int, causes: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, Booked]:
+def booked(session: Transaction, slot: int, causes: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, Booked]:
     """What was booked because of each of these transfers."""
     if not causes:
         return {}
@@ -284,7 +284,7 @@ def _returned_lot(claim: ClawbackTarget, amount: int) -> Lot:
 
 
 def reserve(
-    session: Connected,
+    session: Transaction,
     slot: int,
     wallet: AccountName,
     most: int,
@@ -313,7 +313,7 @@ def hold_id(slot: int, user_id: str, key: str) -> uuid.UUID:
 
 
 def release_reserved(
-    session: Connected,
+    session: Transaction,
     slot: int,
     wallet: AccountName,
     holds: Sequence[uuid.UUID],

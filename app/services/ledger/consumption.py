@@ -6,7 +6,7 @@ from sqlalchemy import and_, bindparam, case, func, select
 
 from app.domain.gifts import GIFT_RECEIVED
 from app.models.ledger import ACCOUNTS, LOTS, TRANSFERS
-from app.services.base.transaction import Connected
+from app.services.base.transaction import Transaction
 
 WHOLE = 100_000
 A, L, T = ACCOUNTS.c, LOTS.c, TRANSFERS.c
@@ -21,7 +21,7 @@ _LOTS_OF_PAYMENT = (
 """The lots of the buyer. What came to somebody by a gift is a piece of them, and used as far as the buyer goes."""
 
 
-def consumed_share(session: Connected, slot: int, payment: str) -> int:
+def consumed_share(session: Transaction, slot: int, payment: str) -> int:
     """Parts per 100 000 of what the payment brought in, bonus included, that are no longer there, also because they
     were given away; 0 if it brought nothing."""
     row = session.connection().execute(_LOTS_OF_PAYMENT, {"p_slot": slot, "p_payment": payment}).one()

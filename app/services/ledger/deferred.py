@@ -14,7 +14,7 @@ from app.domain.recognition import RecognitionRules
 from app.models.base import OneOrder
 from app.models.ledger import LOTS
 from app.models.slot_guard import sweep
-from app.services.base.transaction import Connected, Transaction
+from app.services.base.transaction import Transaction
 from app.services.ledger.purchase_rows import WITH_COINS, LotName, PurchasePlace, groups_of
 from app.services.ledger.purchases import (
     PURCHASES_AT_ONCE,
@@ -60,7 +60,7 @@ class Deferred:
 
 
 def deferred_revenue(
-    session: Connected,
+    session: Transaction,
     *,
     zone: tzinfo = UTC,
     rules: RecognitionRules | None = None,
@@ -79,7 +79,7 @@ def deferred_revenue(
 
 
 def unspent_purchases(
-    session: Connected,
+    session: Transaction,
     *,
     zone: tzinfo = UTC,
     rules: RecognitionRules | None = None,

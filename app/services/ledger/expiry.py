@@ -17,7 +17,7 @@ from app.domain.ledger import AccountName
 from app.domain.limits import LedgerRules
 from app.models.ledger import ACCOUNTS, HOLDS, LOTS
 from app.models.slot_guard import sweep
-from app.services.base.transaction import Connected, Sessions, read, transact
+from app.services.base.transaction import Sessions, Transaction, read, transact
 from app.services.ledger import hold_rows, holds
 from app.services.ledger.ledger_transaction import LedgerTransaction
 from app.services.ledger.spends import DEFAULTS
@@ -58,7 +58,7 @@ class DueLots:
     account: AccountName
 
 
-def due(session: Connected, *, at: datetime, limit: int = EXPIRY_BATCH) -> list[DueHold | DueLots]:
+def due(session: Transaction, *, at: datetime, limit: int = EXPIRY_BATCH) -> list[DueHold | DueLots]:
     """Candidates over all slots: holds first, since what they let go of may then expire."""
     values = {"now": at, "most": limit}
     holds = [DueHold(row.slot, row.id) for row in session.connection().execute(_HOLDS, values)]
@@ -66,7 +66,7 @@ def due(session: Connected, *, at: datetime, limit: int = EXPIRY_BATCH) -> list[
     return [*holds, *(DueLots(row[0], AccountName(*row[1:])) for row in rows)]
 
 
-def settle_due(session: Connected, item: DueHold | DueLots, *, at: datetime, rules: LedgerRules = DEFAULTS) -> None:
+def settle_due(session: Transaction, item: DueHold | DueLots, *, at: datetime, rules: LedgerRules = DEFAULTS) -> None:
     """Do what is due with one candidate, if it still is."""
     if isinstance(item, DueHold):
         holds.expire(session, item.slot, item.hold_id, at=at, rules=rules)

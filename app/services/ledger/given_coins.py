@@ -7,7 +7,7 @@ from sqlalchemy import and_, bindparam, func, select
 from app.domain.gifts import GiftStatus
 from app.domain.ledger import AccountName
 from app.models.gifts import GIFT_PARTS, GIFTS
-from app.services.base.transaction import Connected
+from app.services.base.transaction import Transaction
 from app.services.ledger import accounts
 
 _G, _P = GIFTS.c, GIFT_PARTS.c
@@ -26,7 +26,7 @@ GIVEN = _PARTS.with_only_columns(func.coalesce(func.sum(_P.amount), 0)).scalar_s
 _GIFTS = _PARTS.with_only_columns(_P.gift_id).distinct().order_by(_P.gift_id)
 
 
-def gifts_of_payment(session: Connected, slot: int, wallet: AccountName, payment: str) -> list[int]:
+def gifts_of_payment(session: Transaction, slot: int, wallet: AccountName, payment: str) -> list[int]:
     """The numbers of the gifts by which coins of that payment left the wallet and did not come back."""
     book = accounts.find_account(session, slot, wallet)
     if book is None:

@@ -12,7 +12,7 @@ from app.domain.ledger import AccountName
 from app.models.base import AnyRow
 from app.models.ledger import ACCOUNTS, HOLDS
 from app.services.base.statements import Move, Statement
-from app.services.base.transaction import Connected
+from app.services.base.transaction import Transaction
 
 A, H = ACCOUNTS.c, HOLDS.c
 OPEN, CAPTURED, RELEASED, EXPIRED = "open", "captured", "released", "expired"
@@ -71,7 +71,7 @@ _CHANGE = Statement(
 )
 
 
-def find_hold(session: Connected, slot: int, hold_id: uuid.UUID) -> Held | None:
+def find_hold(session: Transaction, slot: int, hold_id: uuid.UUID) -> Held | None:
     row = session.connection().execute(_READ, {"p_slot": slot, "p_id": hold_id}).one_or_none()
     return None if row is None else held_of(row)
 
@@ -93,7 +93,7 @@ def held_of(row: AnyRow) -> Held:
     )
 
 
-def over(session: Connected, slot: int, account_id: int, at: datetime) -> list[Held]:
+def over(session: Transaction, slot: int, account_id: int, at: datetime) -> list[Held]:
     """The open holds of an account whose time is over, oldest first."""
     values = {"p_slot": slot, "p_account": account_id, "p_at": at}
     return [held_of(row) for row in session.connection().execute(_OVER, values)]

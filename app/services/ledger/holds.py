@@ -21,7 +21,7 @@ from app.domain.numbers import key_owner, rival_ids
 from app.domain.spending import Capture, HoldRequest, refusal
 from app.models.ledger import HOLDS
 from app.services.base.statements import Move, Statement
-from app.services.base.transaction import Connected
+from app.services.base.transaction import Transaction
 from app.services.ledger import idempotency
 from app.services.ledger.hold_rows import CAPTURED, EXPIRED, OPEN, RELEASED, Held, find_hold
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
@@ -31,7 +31,7 @@ _ADD_HOLD = Statement(insert(HOLDS))
 
 
 def hold(
-    session: Connected, slot: int, request: HoldRequest, *, at: datetime, rules: LedgerRules = DEFAULTS
+    session: Transaction, slot: int, request: HoldRequest, *, at: datetime, rules: LedgerRules = DEFAULTS
 ) -> Held | Refused:
     """Reserve coins, or refuse as a spend would. It counts for the spend limits at once, on the day it is made.
 
@@ -55,7 +55,7 @@ def hold(
         return make(books, slot, request)
 
 
-def _known(session: Connected, slot: int, request: HoldRequest) -> Held | Refused | None:
+def _known(session: Transaction, slot: int, request: HoldRequest) -> Held | Refused | None:
     hold_id, fingerprint = request.id_in(slot), request.fingerprint(slot)
     found = find_hold(session, slot, hold_id)
     if found is None:
@@ -120,7 +120,7 @@ def _row_of(held: Held, account_id: int, request: HoldRequest) -> Move:
 
 
 def capture(
-    session: Connected, slot: int, request: Capture, *, at: datetime, rules: LedgerRules = DEFAULTS
+    session: Transaction, slot: int, request: Capture, *, at: datetime, rules: LedgerRules = DEFAULTS
 ) -> Posted | Refused:
     """Turn (part of) a hold into a spend. Refusals: `hold_expired`, `hold_closed`, `wallet_frozen`,
     `hold_exceeded`; all are recorded.
@@ -152,7 +152,9 @@ def capture(
         return posted
 
 
-def _captured_before(session: Connected, slot: int, request: Capture, account: AccountName) -> Posted | Refused | None:
+def _captured_before(
+    session: Transaction, slot: int, request: Capture, account: AccountName
+) -> Posted | Refused | None:
     transfer_id = request.id_in(slot)
     first = idempotency.find_transfer(session, slot, transfer_id)
     if first is None:
@@ -174,18 +176,20 @@ def _capture_refused(slot: int, request: Capture, found: Held, book: Book, at: d
     return None
 
 
-def release(session: Connected, slot: int, hold_id: uuid.UUID, *, at: datetime, rules: LedgerRules = DEFAULTS) -> Held:
+def release(
+    session: Transaction, slot: int, hold_id: uuid.UUID, *, at: datetime, rules: LedgerRules = DEFAULTS
+) -> Held:
     """Give back what is still reserved. Harmless to repeat: a hold that is not open is returned as it is."""
     _of_caller(session, slot, hold_id)
     return _end(session, slot, hold_id, RELEASED, at, rules)
 
 
-def expire(session: Connected, slot: int, hold_id: uuid.UUID, *, at: datetime, rules: LedgerRules = DEFAULTS) -> Held:
+def expire(session: Transaction, slot: int, hold_id: uuid.UUID, *, at: datetime, rules: LedgerRules = DEFAULTS) -> Held:
     """Release it if its time is over (for the worker)."""
     return _end(session, slot, hold_id, EXPIRED, at, rules)
 
 
-def _end(session: Connected, slot: int, hold_id: uuid.UUID, state: str, at: datetime, rules: LedgerRules) -> Held:
+def _end(session: Transaction, slot: int, hold_id: uuid.UUID, state: str, at: datetime, rules: LedgerRules) -> Held:
     account = _must_find(session, slot, hold_id).account
     with LedgerTransaction(session, rules, [(slot, account)], at) as books:
         found = _must_find(session, slot, hold_id)
@@ -203,14 +207,14 @@ def _let_go(books: LedgerTransaction, held: Held, state: str) -> Held:
     return done
 
 
-def _must_find(session: Connected, slot: int, hold_id: uuid.UUID) -> Held:
+def _must_find(session: Transaction, slot: int, hold_id: uuid.UUID) -> Held:
     found = find_hold(session, slot, hold_id)
     if found is None:
         raise NoSuchEntry(f"no hold {hold_id}")
     return found
 
 
-def _of_caller(session: Connected, slot: int, hold_id: uuid.UUID) -> Held:
+def _of_caller(session: Transaction, slot: int, hold_id: uuid.UUID) -> Held:
     """A hold that a caller made. The reservation of a refund is none: only its refund ends it."""
     found = _must_find(session, slot, hold_id)
     if not found.limited:

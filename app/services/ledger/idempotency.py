@@ -21,11 +21,12 @@ from app.domain.ledger import (
     fingerprint_between,
     names_of,
 )
+from app.domain.lots import uses_in
 from app.domain.numbers import rival_ids
 from app.models.ledger import ACCOUNTS, HOLDS, LOTS, REFUSALS, TRANSFERS
 from app.models.orders import IDEMPOTENCY
 from app.services.base.statements import Sized, Statement
-from app.services.base.transaction import Connected
+from app.services.base.transaction import Transaction
 
 OF_ANOTHER_KIND = "request"
 """Named as the field that differs, as for other requests with a key."""
@@ -64,12 +65,18 @@ class Stored:
     cause: uuid.UUID | None
     lot: int
     """The one lot made, used or restored; 0: none or several."""
+    uses: Any
+    """Where there are several: as they are stored."""
     made: Lot | None
     at: datetime
     hash: bytes
 
     def posted(self) -> Posted:
         return Posted(self.id, self.amount, self.balance, self.version, self.at, repeated=True)
+
+    def lots_used(self) -> list[tuple[int, int]]:
+        """The lots that it used or restored, and how much of each, in the order of their use."""
+        return [(self.lot, self.amount)] if self.lot else uses_in(self.uses)
 
     def fingerprint(self) -> bytes:
         texts = (self.kind, self.reference, self.note, self.actor)
@@ -117,6 +124,7 @@ def stored(row: Any) -> Stored:
         actor=row.actor,
         cause=row.cause_id,
         lot=row.lot,
+        uses=row.uses,
         made=made,
         at=row.created_at,
         hash=bytes(row.hash),
@@ -156,12 +164,12 @@ class Raced(OperationalError):
         super().__init__("INSERT", None, _Repeatable("a key was used at the same time"))
 
 
-def find_transfer(session: Connected, slot: int, transfer_id: uuid.UUID) -> Stored | None:
+def find_transfer(session: Transaction, slot: int, transfer_id: uuid.UUID) -> Stored | None:
     row = session.connection().execute(_READ, {"p_slot": slot, "p_id": transfer_id}).one_or_none()
     return None if row is None else stored(row)
 
 
-def find_result(session: Connected, slot: int, transfer: Transfer) -> Posted | Refused | None:
+def find_result(session: Transaction, slot: int, transfer: Transfer) -> Posted | Refused | None:
     """The first answer to the request to book that; None if it is new. Raises KeyConflict if it was another request."""
     found = find_transfer(session, slot, transfer.id_in(slot))
     if found is not None:
@@ -190,7 +198,7 @@ def differing(first: Stored, transfer: Transfer) -> str:
     )
 
 
-def find_refusal(session: Connected, slot: int, request_id: uuid.UUID, fingerprint: bytes) -> Refused | None:
+def find_refusal(session: Transaction, slot: int, request_id: uuid.UUID, fingerprint: bytes) -> Refused | None:
     """The recorded refusal of that request, if there is one. Raises KeyConflict if another request was refused."""
     row = session.connection().execute(_READ_REFUSAL, {"p_slot": slot, "p_id": request_id}).one_or_none()
     if row is None:
@@ -212,7 +220,7 @@ def refusal_row(slot: int, refused: Refused, fingerprint: bytes, at: datetime) -
     }
 
 
-def find_ids(session: Connected, slot: int, wanted: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+def find_ids(session: Transaction, slot: int, wanted: Sequence[uuid.UUID]) -> set[uuid.UUID]:
     """Which of these ids the books know in that slot."""
     found: set[uuid.UUID] = set()
     for start in range(0, len(wanted), IDS_AT_ONCE):
@@ -222,7 +230,7 @@ def find_ids(session: Connected, slot: int, wanted: Sequence[uuid.UUID]) -> set[
     return found
 
 
-def is_claimed(session: Connected, slots: Iterable[int], key: tuple[str, str]) -> bool:
+def is_claimed(session: Transaction, slots: Iterable[int], key: tuple[str, str]) -> bool:
     """Whether the key is that of an order, a gift or another thing that is not booked by it."""
     owner, text = key
     values = [{"slot": slot, "owner": owner, "key": text} for slot in slots if owner]

@@ -12,7 +12,7 @@ from app.domain.books import Book
 from app.domain.ledger import Lot, microseconds
 from app.domain.lots import NEVER, LotLeft
 from app.models.ledger import LOTS
-from app.services.base.statements import Connected, Sized, Statement
+from app.services.base.statements import Sized, Statement, Transaction
 from app.services.base.wire import Row
 
 L = LOTS.c
@@ -41,7 +41,7 @@ def _remaining(size: int) -> ClauseElement:
 WRITE_REMAINING = Sized(_remaining, LOTS_AT_ONCE)
 
 
-def lots_left(session: Connected, book: Book) -> list[LotLeft]:
+def lots_left(session: Transaction, book: Book) -> list[LotLeft]:
     """The lots of that wallet with something left."""
     return read_lots(_LOTS_LEFT.rows(session, {"slot": book.slot, "account_id": book.id}))
 
@@ -51,7 +51,7 @@ def read_lots(rows: Iterable[Row]) -> list[LotLeft]:
     return [lot_left(*row) for row in rows]
 
 
-def one_lot(session: Connected, book: Book, version: int) -> LotLeft | None:
+def one_lot(session: Transaction, book: Book, version: int) -> LotLeft | None:
     row = _ONE_LOT.row(session, {"slot": book.slot, "account_id": book.id, "lot": version})
     return None if row is None else lot_left(*row)
 

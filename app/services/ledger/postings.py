@@ -18,7 +18,7 @@ from app.domain.ledger import (
 from app.domain.limits import LedgerRules
 from app.domain.numbers import key_owner, rival_ids
 from app.services.base.statements import Move
-from app.services.base.transaction import Connected
+from app.services.base.transaction import Transaction
 from app.services.events.outbox import Event
 from app.services.ledger.accounts import NO_KEY
 from app.services.ledger.idempotency import check_key, find_result
@@ -26,7 +26,7 @@ from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 
 
 def post(
-    session: Connected,
+    session: Transaction,
     slot: int,
     transfers: Sequence[Transfer],
     *,
@@ -71,7 +71,7 @@ def post(
     return tuple(posted)
 
 
-def _repeat(session: Connected, slot: int, transfer: Transfer) -> Posted:
+def _repeat(session: Transaction, slot: int, transfer: Transfer) -> Posted:
     answer = find_result(session, slot, transfer)
     if isinstance(answer, Posted):
         return answer

@@ -11,7 +11,7 @@ from sqlalchemy import and_, bindparam, case, func, or_, select
 from app.domain.ledger import OWED, WALLET, AccountName, InvalidTransfer
 from app.models.ledger import ACCOUNTS, HOLDS, TRANSFERS
 from app.services.base.statements import Statement
-from app.services.base.transaction import Connected
+from app.services.base.transaction import Transaction
 from app.services.ledger import accounts, hold_rows
 from app.services.ledger.hold_rows import OPEN
 
@@ -118,7 +118,7 @@ _VERSION = select(T.created_at, T.balance).where(
 )
 
 
-def holdings(session: Connected, slot: int, user_id: str, *, at: datetime | None = None) -> Holdings:
+def holdings(session: Transaction, slot: int, user_id: str, *, at: datetime | None = None) -> Holdings:
     """Every wallet of the user and every debt, in one statement. Holds whose time is over at that moment do not count.
 
     Coins that expired a moment ago may still be counted: the worker, or the next spend, takes them out by a transfer.
@@ -133,12 +133,12 @@ def holdings(session: Connected, slot: int, user_id: str, *, at: datetime | None
     return Holdings(tuple(balances), tuple(debts))
 
 
-def balances(session: Connected, slot: int, user_id: str, *, at: datetime | None = None) -> tuple[Balance, ...]:
+def balances(session: Transaction, slot: int, user_id: str, *, at: datetime | None = None) -> tuple[Balance, ...]:
     """Every wallet of the user."""
     return holdings(session, slot, user_id, at=at).balances
 
 
-def balance(session: Connected, slot: int, account: AccountName, *, at: datetime | None = None) -> Balance:
+def balance(session: Transaction, slot: int, account: AccountName, *, at: datetime | None = None) -> Balance:
     """One account that keeps a balance; zero if it was never used. Holds whose time is over do not count."""
     _must_keep(account)
     book = accounts.find_account(session, slot, account)
@@ -150,7 +150,7 @@ def balance(session: Connected, slot: int, account: AccountName, *, at: datetime
 
 
 def statement(
-    session: Connected,
+    session: Transaction,
     slot: int,
     account: AccountName,
     *,
@@ -171,7 +171,7 @@ def statement(
     return StatementPage(lines, lines[-1].version if more else None)
 
 
-def balance_at(session: Connected, slot: int, account: AccountName, moment: datetime) -> int:
+def balance_at(session: Transaction, slot: int, account: AccountName, moment: datetime) -> int:
     """What the account held at that moment: after the last posting that is not later.
 
     Times of one account never go back, so the posting is found by halving: some 20 look-ups for a million postings.

@@ -36,7 +36,7 @@ from app.domain.spending import Spend, refusal
 from app.models.ledger import ACCOUNTS, HOLDS, REFUSALS, TRANSFERS
 from app.models.orders import IDEMPOTENCY
 from app.services.base.statements import Move, Statement
-from app.services.base.transaction import Connected
+from app.services.base.transaction import Transaction
 from app.services.events import outbox
 from app.services.events.outbox import Event
 from app.services.ledger import accounts
@@ -120,7 +120,7 @@ TAKE, ENTER = Statement(_take), Statement(_enter)
 
 
 def spend(
-    session: Connected, slot: int, request: Spend, *, at: datetime, rules: LedgerRules = DEFAULTS
+    session: Transaction, slot: int, request: Spend, *, at: datetime, rules: LedgerRules = DEFAULTS
 ) -> Posted | Refused:
     """Take coins from the user's lots, or refuse. Both are values, and both are recorded: the caller commits.
 
@@ -156,7 +156,7 @@ def decide(books: LedgerTransaction, slot: int, request: Spend) -> Posted | Refu
     return books.post(slot, transfer)
 
 
-def _from_open_lot(session: Connected, slot: int, request: Spend, at: datetime, rules: LedgerRules) -> Posted | None:
+def _from_open_lot(session: Transaction, slot: int, request: Spend, at: datetime, rules: LedgerRules) -> Posted | None:
     """The usual case; None if it is not, and then nothing has changed."""
     transfer, at_us, today = request.transfer, microseconds(at), periods(at, rules.zone)
     transfer_id, fingerprint = transfer.id_in(slot), transfer.fingerprint(slot)
@@ -211,20 +211,20 @@ def _from_open_lot(session: Connected, slot: int, request: Spend, at: datetime, 
     return posted
 
 
-def _entered(session: Connected, values: Mapping[str, Any], told: Move | None) -> bool:
+def _entered(session: Transaction, values: Mapping[str, Any], told: Move | None) -> bool:
     """Whether the transfer is in the books now. Its event is written beside it, in the same flight.
 
     Raises Raced if another transaction has booked the transfer meanwhile: then the event finds a row to stand beside.
     """
     entered = session.later(ENTER, values)
     events = [] if told is None else session.later(*told)
-    session.send()
+    session.flush()
     if entered[0].count == 0 and any(event.count for event in events):
         raise Raced
     return entered[0].count == 1
 
 
-def _told(session: Connected, slot: int, transfer: Transfer, posted: Posted, at: datetime) -> Move:
+def _told(session: Transaction, slot: int, transfer: Transfer, posted: Posted, at: datetime) -> Move:
     data = coin_events.coins_data(transfer, posted)
     user_id = transfer.debit.user_id
     event = Event(EventType.COINS_SPENT, user_id, posted.at, data, outbox.cause_in(session, transfer.actor))

@@ -18,7 +18,7 @@ from app.models.orders import Order, Payment
 from app.models.slot_guard import sweep
 from app.services.base.list_pages import ListPlace, SpanBounds, TimeSpan, beyond, newest_of, place_at, values_of, within
 from app.services.base.statements import Statement, make_row_type
-from app.services.base.transaction import Connected
+from app.services.base.transaction import Transaction
 
 _o, _p = Order.__table__.c, Payment.__table__.c
 # What the client does next is long, and is shown of open payments only.
@@ -97,12 +97,12 @@ def _of_all_users(status: OrderStatus | None, bounds: SpanBounds, goes_on: bool)
     return Statement(listed.prefix_with(sweep("lists")))
 
 
-def order_with_payments(tx: Connected, slot: int, order_id: int) -> OrderWithPayments | None:
+def order_with_payments(tx: Transaction, slot: int, order_id: int) -> OrderWithPayments | None:
     found = _grouped(_ONE.rows(tx, {"slot": slot, "id": order_id}), _ShownPayment)
     return found[0] if found else None
 
 
-def all_orders(tx: Connected, wanted: OrderFilter, place: ListPlace | None, most: int) -> list[OrderWithPayments]:
+def all_orders(tx: Transaction, wanted: OrderFilter, place: ListPlace | None, most: int) -> list[OrderWithPayments]:
     """The newest orders of all users of this database that stand behind the place, at most so many."""
     values = {"status": wanted.status, "most": most, **wanted.made.values(), **values_of(place)}
     statement = _of_all_users(wanted.status, wanted.made.bounds(), place is not None)
@@ -110,7 +110,7 @@ def all_orders(tx: Connected, wanted: OrderFilter, place: ListPlace | None, most
 
 
 def orders_of_user(
-    tx: Connected, user_id: str, wanted: OrderFilter, place: ListPlace | None, most: int
+    tx: Transaction, user_id: str, wanted: OrderFilter, place: ListPlace | None, most: int
 ) -> list[OrderWithPayments]:
     """The newest orders of one user that stand behind the place, at most so many."""
     last = MAX_NUMBER if place is None else place[0] - 1

@@ -25,7 +25,7 @@ from app.models.base import AnyRow
 from app.models.orders import FactRow, Order, Payment, User
 from app.services.base.context import Tx
 from app.services.base.statements import Move, Statement, make_row_type
-from app.services.base.transaction import Connected
+from app.services.base.transaction import Transaction
 from app.services.base.wire import Row
 from app.services.payments import order_rows
 
@@ -210,12 +210,12 @@ class LockedPayment:
     """Made by this transaction, and written with its fact: nobody else can see it yet."""
 
 
-def lock_with_order(tx: Connected, slot: int, payment_id: int) -> LockedPayment | None:
+def lock_with_order(tx: Transaction, slot: int, payment_id: int) -> LockedPayment | None:
     """The payment with this number and its order, the order locked first; None if there is no such payment."""
     return _locked(_LOCK.row(tx, {"slot": slot, "id": payment_id}))
 
 
-def lock_bought_order(tx: Connected, slot: int, order_id: int) -> LockedPayment | None:
+def lock_bought_order(tx: Transaction, slot: int, order_id: int) -> LockedPayment | None:
     """The order with this number and the payment that bought it; None if nothing has bought it, or there is none."""
     return _locked(_LOCK_BOUGHT.row(tx, {"slot": slot, "id": order_id}))
 

@@ -18,7 +18,7 @@ from app.domain.ledger import JOURNAL, AccountName, Lot, Transfer, system
 from app.domain.refunding import MONEY_KINDS, REFUND, REFUND_UNDONE, Clawback, Refunded, RefundStatus, of_amount
 from app.models.base import AnyRow
 from app.services.base.context import Tx
-from app.services.base.transaction import Connected
+from app.services.base.transaction import Transaction
 from app.services.ledger import clawback
 from app.services.ledger.clawback import Booked, ClawbackResult, ClawbackTarget, StatementText
 from app.services.ledger.ledger_transaction import LedgerTransaction
@@ -214,7 +214,7 @@ def accounted(known: Booked, target: int) -> int:
 
 
 def booked_before(
-    session: Connected, slot: int, legs: Sequence[MoneyTarget], claims: Sequence[ClawbackTarget]
+    session: Transaction, slot: int, legs: Sequence[MoneyTarget], claims: Sequence[ClawbackTarget]
 ) -> Mapping[uuid.UUID, Booked]:
     """What the books hold about the refunds of a captured payment, by the transfer that was taken back."""
     causes = [money.cause for money in legs]

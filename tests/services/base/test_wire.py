@@ -227,7 +227,7 @@ def test_a_long_flight_with_long_values_comes_through(things: Sessions) -> None:
         for number in range(60):
             tx.later(_ADD, [_thing(number, name)])
             tx.later(_READ, {})
-        tx.send()
+        tx.flush()
         return len(_READ.rows(tx, {}))
 
     assert transact(things, work) == 60
