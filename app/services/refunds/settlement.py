@@ -7,7 +7,7 @@ are booked, under the lock of the order. So no road books twice, and no order of
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fractions import Fraction
@@ -88,17 +88,41 @@ def settle(tx: Tx, wanted: Settlement) -> Settled:
         journal = system(JOURNAL, house.asset, house.environment)
         places |= {(slot, house), (slot, _clearing(captured, house)), (slot, journal)}
     with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now, with_lots=True) as books:
+        read = _ask(books, wanted, legs, claims)
         if not clawback.expire_claimed(books, slot, claims):
-            return _book(tx, books, wanted, legs, claims)
+            return _book(tx, books, wanted, legs, claims, read)
     with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now, with_lots=True) as books:
-        return _book(tx, books, wanted, legs, claims)
+        return _book(tx, books, wanted, legs, claims, _ask(books, wanted, legs, claims))
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What is asked for in one flight, under the locks of the books."""
+
+    booked: Callable[[], Mapping[uuid.UUID, Booked]]
+    lots: clawback.LotsOfPurchase
+
+
+def _ask(
+    books: LedgerTransaction, wanted: Settlement, legs: Sequence[MoneyTarget], claims: Sequence[ClawbackTarget]
+) -> _Read:
+    captured, slot = wanted.captured, wanted.captured.slot
+    if claims:
+        books.ask_holds(slot, holds_of(captured, [*wanted.ending, *wanted.others]))
+    causes = [*(money.cause for money in legs), *(claim.grant for claim in claims)]
+    return _Read(clawback.ask_booked(books.session, slot, causes), clawback.ask_lots(books, slot, claims))
 
 
 def _book(
-    tx: Tx, books: LedgerTransaction, wanted: Settlement, legs: Sequence[MoneyTarget], claims: Sequence[ClawbackTarget]
+    tx: Tx,
+    books: LedgerTransaction,
+    wanted: Settlement,
+    legs: Sequence[MoneyTarget],
+    claims: Sequence[ClawbackTarget],
+    read: _Read,
 ) -> Settled:
     captured, slot = wanted.captured, wanted.captured.slot
-    known = booked_before(books.session, slot, legs, claims)
+    known = read.booked()
     changed, results = False, list[ClawbackResult]()
     for money in legs:
         done = known[money.cause]
@@ -114,6 +138,7 @@ def _book(
             slot,
             claims,
             known,
+            read.lots,
             policy=wanted.policy,
             ending=holds_of(captured, wanted.ending),
             spare=holds_of(captured, wanted.others),
