@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -84,22 +84,21 @@ _CHANGE = Statement(
 
 
 def find_hold(session: Transaction, slot: int, hold_id: uuid.UUID) -> Held | None:
-    return ask_holds(session, slot, [hold_id])()[hold_id]
+    return find_holds(session, slot, [hold_id])[hold_id]
 
 
-def ask_holds(session: Transaction, slot: int, ids: Sequence[uuid.UUID]) -> Callable[[], dict[uuid.UUID, Held | None]]:
-    """Gives the holds with these ids, None for those that there are not; asked for with what is sent next."""
-    parts = []
+def find_holds(session: Transaction, slot: int, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Held | None]:
+    """The holds with these ids; None for those that there are not."""
+    found: dict[uuid.UUID, Held | None] = dict.fromkeys(ids)
     for start in range(0, len(ids), HOLDS_AT_ONCE):
+        values: dict[str, Any] = {"p_slot": slot}
         part = ids[start : start + HOLDS_AT_ONCE]
-        values = {f"p_id_{i}": hold_id for i, hold_id in enumerate(part)}
-        parts.append(_READ.of(len(part)).asked(session, {"p_slot": slot, **values}, _Row))
-
-    def holds() -> dict[uuid.UUID, Held | None]:
-        found = [held_of(row) for rows in parts for row in rows()]
-        return {**dict.fromkeys(ids), **{held.id: held for held in found}}
-
-    return holds
+        for i, hold_id in enumerate(part):
+            values[f"p_id_{i}"] = hold_id
+        for row in _READ.of(len(part)).rows(session, values):
+            held = held_of(_Row._make(row))
+            found[held.id] = held
+    return found
 
 
 def held_of(row: AnyRow) -> Held:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
@@ -95,7 +95,7 @@ class LedgerTransaction:
         self._refusals, self._marks, self._seals = list[_Row](), list[_Row](), list[_Row]()
         self._outbox = Outbox(ACCOUNTS, at)
         self._holds: dict[uuid.UUID, Held] = {}
-        self._asked_holds: Callable[[], dict[uuid.UUID, Held | None]] = dict
+        self._seen_holds: dict[uuid.UUID, Held | None] = {}
 
     def __enter__(self) -> LedgerTransaction:
         return self
@@ -249,7 +249,7 @@ class LedgerTransaction:
         book = self._books[slot, name]
         if book.held == 0:
             return
-        known = self._asked_holds() | self._holds
+        known = self._seen_holds | self._holds
         rows = [held for held in known.values() if held and held.account == name and held.state == hold_rows.OPEN]
         if sum(held.rest for held in rows) != book.held:  # there are others
             rows = hold_rows.over(self.session, slot, book.id, self.at)
@@ -286,12 +286,12 @@ class LedgerTransaction:
 
     def find_hold(self, slot: int, hold_id: uuid.UUID) -> Held | None:
         """A hold as it stands here."""
-        known = self._asked_holds() | self._holds
+        known = self._seen_holds | self._holds
         return known[hold_id] if hold_id in known else hold_rows.find_hold(self.session, slot, hold_id)
 
-    def ask_holds(self, slot: int, ids: Sequence[uuid.UUID]) -> None:
-        """Read the holds that this will be about with what is sent next."""
-        self._asked_holds = hold_rows.ask_holds(self.session, slot, ids)
+    def load_holds(self, slot: int, ids: Sequence[uuid.UUID]) -> None:
+        """Read the holds that this will be about, in one flight with what waits."""
+        self._seen_holds = hold_rows.find_holds(self.session, slot, ids)
 
     def write_hold(self, held: Held) -> None:
         """Write how far this hold has come at the end."""

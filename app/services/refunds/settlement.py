@@ -7,7 +7,7 @@ are booked, under the lock of the order. So no road books twice, and no order of
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fractions import Fraction
@@ -88,29 +88,22 @@ def settle(tx: Tx, wanted: Settlement) -> Settled:
         journal = system(JOURNAL, house.asset, house.environment)
         places |= {(slot, house), (slot, _clearing(captured, house)), (slot, journal)}
     with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now, with_lots=True) as books:
-        read = _ask(books, wanted, legs, claims)
+        known, lots = _read(books, wanted, legs, claims)
         if not clawback.expire_claimed(books, slot, claims):
-            return _book(tx, books, wanted, legs, claims, read)
+            return _book(tx, books, wanted, legs, claims, known, lots)
     with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now, with_lots=True) as books:
-        return _book(tx, books, wanted, legs, claims, _ask(books, wanted, legs, claims))
+        return _book(tx, books, wanted, legs, claims, *_read(books, wanted, legs, claims))
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What is asked for in one flight, under the locks of the books."""
-
-    booked: Callable[[], Mapping[uuid.UUID, Booked]]
-    lots: clawback.LotsOfPurchase
-
-
-def _ask(
+def _read(
     books: LedgerTransaction, wanted: Settlement, legs: Sequence[MoneyTarget], claims: Sequence[ClawbackTarget]
-) -> _Read:
-    captured, slot = wanted.captured, wanted.captured.slot
-    if claims:
-        books.ask_holds(slot, holds_of(captured, [*wanted.ending, *wanted.others]))
-    causes = [*(money.cause for money in legs), *(claim.grant for claim in claims)]
-    return _Read(clawback.ask_booked(books.session, slot, causes), clawback.ask_lots(books, slot, claims))
+) -> tuple[Mapping[uuid.UUID, Booked], clawback.LotsOfPurchase]:
+    """What was booked before, and the lots of the purchase: in one flight with the reserved coins, under the locks."""
+    slot = wanted.captured.slot
+    lots = clawback.ask_lots(books, slot, claims)
+    booked = clawback.ask_booked(books.session, slot, _causes(legs, claims))
+    books.load_holds(slot, holds_of(wanted.captured, [*wanted.ending, *wanted.others]))
+    return booked(), lots
 
 
 def _book(
@@ -119,10 +112,10 @@ def _book(
     wanted: Settlement,
     legs: Sequence[MoneyTarget],
     claims: Sequence[ClawbackTarget],
-    read: _Read,
+    known: Mapping[uuid.UUID, Booked],
+    lots: clawback.LotsOfPurchase,
 ) -> Settled:
     captured, slot = wanted.captured, wanted.captured.slot
-    known = read.booked()
     changed, results = False, list[ClawbackResult]()
     for money in legs:
         done = known[money.cause]
@@ -138,7 +131,7 @@ def _book(
             slot,
             claims,
             known,
-            read.lots,
+            lots,
             policy=wanted.policy,
             ending=holds_of(captured, wanted.ending),
             spare=holds_of(captured, wanted.others),
@@ -242,9 +235,11 @@ def booked_before(
     session: Transaction, slot: int, legs: Sequence[MoneyTarget], claims: Sequence[ClawbackTarget]
 ) -> Mapping[uuid.UUID, Booked]:
     """What the books hold about the refunds of a captured payment, by the transfer that was taken back."""
-    causes = [money.cause for money in legs]
-    causes += [claim.grant for claim in claims]
-    return clawback.booked(session, slot, causes)
+    return clawback.booked(session, slot, _causes(legs, claims))
+
+
+def _causes(legs: Sequence[MoneyTarget], claims: Sequence[ClawbackTarget]) -> list[uuid.UUID]:
+    return [*(money.cause for money in legs), *(claim.grant for claim in claims)]
 
 
 def _clearing(captured: CapturedPayment, house: AccountName) -> AccountName:
