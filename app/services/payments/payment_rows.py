@@ -234,10 +234,11 @@ def payment_keys(tx: Tx, slot: int, payment_id: int) -> AnyRow | None:
     return tx.execute(_PAYMENT_KEYS, {"slot": slot, "id": payment_id}).one_or_none()
 
 
-def payment_keys_by_theirs(tx: Tx, slot: int, provider_account: str, environment: str, theirs: str) -> Any:
+def payment_keys_by_theirs(tx: Tx, slot: int, provider_account: str, environment: str, theirs: str) -> AnyRow | None:
     """(id, order_id) of the payment that the provider knows by this number; None if there is none."""
     keys = {"slot": slot, "provider_account": provider_account, "environment": environment, "theirs": theirs}
-    return with_names(_KeysRow, _PAYMENT_KEYS_BY_THEIRS.row(tx, keys))
+    found: AnyRow | None = with_names(_KeysRow, _PAYMENT_KEYS_BY_THEIRS.row(tx, keys))
+    return found
 
 
 def find_order(tx: Tx, slot: int, order_id: int) -> AnyRow | None:
