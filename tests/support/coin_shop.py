@@ -111,6 +111,10 @@ class CoinShop:
         product = f"com.example.game.{pack.replace('-', '')}"
         return notification("apple", self.providers.apple_bought(product, self.account_token(user)))
 
+    def store_refund_request(self, user: str) -> HttpRequest:
+        """The store gives the money of the player's newest purchase back: the store's notification."""
+        return notification("apple", self.providers.apple_refunded(self.account_token(user)))
+
     # --- what has been done before something is measured ---
 
     def order(self, user: str, account: str = "alipay", pack: str = "pack-60") -> dict[str, Any]:

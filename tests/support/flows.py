@@ -102,6 +102,12 @@ def flows(place: Installation) -> dict[str, Flow]:
         shop.done(request)
         return sent(request)
 
+    def refund_told(at: int) -> Work:
+        """Of a user of its own, for the same reason."""
+        user = f"returner-{place.number}"
+        shop.done(shop.store_purchase_request(user))
+        return sent(shop.store_refund_request(user))
+
     def spent(amount: int, packs: int, at: int) -> Work:
         """A spend out of a wallet that got so many packs, each of one paid lot and one bonus lot. Two spends of several
         lots come before: the first one makes the account that the coins go to, the second one reads its number."""
@@ -127,6 +133,7 @@ def flows(place: Installation) -> dict[str, Flow]:
         "statement page": lambda at: sent(shop.statement_request(player)),
         "list of orders": lambda at: sent(shop.orders_request(player)),
         "refund, asked until coins are taken": lambda at: sent(shop.refund_request(shop.bought(player)["number"])),
+        "refund, told by the provider": refund_told,
     }
 
 

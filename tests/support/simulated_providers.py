@@ -44,6 +44,8 @@ class SimulatedProviders:
         # Signed with the public key of the settings: so nobody has to download platform certificates first.
         self._wechat.situation.kind = "public_key"
         self.store = apple.simulated_store(apple_app)
+        self._bought: dict[str, str] = {}
+        """The number of each customer's newest purchase in the store, by the token of the user's account."""
         v3 = self.wechat_config.settings_v3(urls["wechat"], certificates=False)
         self.accounts: dict[str, dict[str, Any]] = {
             "alipay": {"plugin": "alipay", "live": False, **self.alipay_keys.settings(f"{urls['alipay']}/gateway.do")},
@@ -67,7 +69,14 @@ class SimulatedProviders:
     def apple_bought(self, product: str, token: str) -> Message:
         """A customer buys in the store's sandbox, and the App Store tells."""
         purchase = self.store.purchases.buy("Sandbox", product, token=token)
+        self._bought[token] = purchase.payload["transactionId"]
         return as_message(self.store.notifications.tell("ONE_TIME_CHARGE", "", purchase).signed_payload)
+
+    def apple_refunded(self, token: str) -> Message:
+        """The store gives the money of this customer's newest purchase back, and tells."""
+        number = self._bought[token]
+        purchase = self.store.purchases.refund("Sandbox", number)
+        return as_message(self.store.notifications.tell("REFUND", "", purchase).signed_payload)
 
     def close(self) -> None:
         for server in self._servers:

@@ -296,7 +296,7 @@ def _agreement(tx: Tx, stored: StoredFact) -> Applied:
 def _refund(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
     """What a refund changes is worked out from all stored facts about its payment, this one among them."""
     slot, fact_id = stored.reported.slot, stored.fact_id
-    taken, payment_id = refund_facts.take_in(tx, slot, fact_id, locked)
+    taken, payment_id = refund_facts.take_in(tx, slot, fact_id, locked, stored.refund)
     decision = _still_parked(stored, _refund_unless_not_ours(tx, stored.reported, locked, taken))
     fact_rows.settle_fact(tx, slot, fact_id, decision, payment_id)
     if decision.reason == Mismatch.REFUND_BEFORE_IMPORT:

@@ -69,6 +69,8 @@ class StoredFact:
     """What its new row says became of it."""
     previous: Any = None
     """The row of the first telling, with what became of it; None for a new fact."""
+    refund: Any = None
+    """What is known where it is a new fact about a refund of a payment of ours (`refund_facts.KnownRefunds`)."""
 
     @property
     def in_suspense(self) -> bool:
@@ -111,9 +113,11 @@ def record(
         row["id"] = fact_id
         row["seal"] = tx.core.rules.ledger.seals.of_row("facts", row)
         write_new(tx, new)
+        is_refund = reported.fact.kind in REFUND_KINDS
+        about = refund_facts.ask_known(tx, reported.slot, payment_id) if is_refund and payment_id else None
         (inserted,) = _INSERT.run(tx, [row])
         if inserted.count == 1:
-            return StoredFact(reported, fact_id, decision)
+            return StoredFact(reported, fact_id, decision, refund=about and about.with_new(row))
         if new:
             raise ToldMeanwhile
         known = _find_told(tx, reported)

@@ -9,12 +9,26 @@ opens the books (`places_of_claims`), asks what was booked once nothing is left 
 from __future__ import annotations
 
 import uuid
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, namedtuple
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import and_, bindparam, case, func, literal, or_, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    CompoundSelect,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 
 from app.domain import refunding
 from app.domain.clawback import Step, Taken, step_to, taken_from
@@ -26,6 +40,7 @@ from app.domain.refunding import Clawback
 from app.domain.spending import LONGEST_HOLD_SECONDS, HoldRequest
 from app.models.base import AnyRow
 from app.models.ledger import LOTS, TRANSFERS
+from app.services.base.statements import Sized, Statement
 from app.services.base.transaction import Transaction
 from app.services.ledger import hold_rows, holds
 from app.services.ledger.accounts import AccountPlace
@@ -36,38 +51,53 @@ from app.services.ledger.spends import DEFAULTS
 LOSSES = "losses"
 """The system account that stands for coins which were refunded in money, spent, and forgiven."""
 _T, _L = TRANSFERS.c, LOTS.c
-_BY_CAUSE = (
-    select(_T.cause_id, _T.kind, func.count().label("times"), func.sum(_T.amount).label("total"))
-    .where(_T.slot == bindparam("p_slot"), _T.cause_id.in_(bindparam("p_causes", expanding=True)))
-    .group_by(_T.cause_id, _T.kind)
-)
 _GRANT = TRANSFERS.alias("grant_")
 _OF_GRANT = case((_GRANT.c.kind == refunding.RETURNED, _GRANT.c.cause_id), else_=_GRANT.c.id)
-_EXPIRED_UNUSED = (
-    select(_OF_GRANT.label("grant_id"), literal(EXPIRY).label("kind"), literal(0).label("times"), func.sum(_T.amount))
-    .select_from(_GRANT)
-    .join(TRANSFERS, and_(_T.slot == _GRANT.c.slot, _T.book_id == _GRANT.c.book_id, _T.lot == _GRANT.c.version))
-    .where(
-        _GRANT.c.slot == bindparam("p_slot"),
-        or_(
-            _GRANT.c.id.in_(bindparam("p_causes", expanding=True)),
-            and_(_GRANT.c.kind == refunding.RETURNED, _GRANT.c.cause_id.in_(bindparam("p_causes", expanding=True))),
-        ),
-        _GRANT.c.lot == _GRANT.c.version,
-        _T.kind == EXPIRY,
-        _T.version > _GRANT.c.version,
+CAUSES_AT_ONCE = (4, 64)
+"""One statement asks what was booked because of so many transfers: of one purchase, or of a page of them."""
+
+
+def _booked(size: int) -> CompoundSelect[Any]:
+    """What each of so many transfers caused; and coins of a grant that expired: out of the lot that the grant made, or
+    out of one in which its coins were given back."""
+    causes = [bindparam(f"p_cause_{i}", type_=Uuid) for i in range(size)]
+    total = cast(func.sum(_T.amount), BigInteger)
+    by_cause = (
+        select(_T.cause_id, _T.kind, func.count().label("times"), total.label("total"))
+        .where(_T.slot == bindparam("p_slot"), _T.cause_id.in_(causes))
+        .group_by(_T.cause_id, _T.kind)
     )
-    .group_by(_OF_GRANT)
-)
-"""Coins of a grant that expired: out of the lot that it made, or out of one in which its coins were given back."""
-_BOOKED = union_all(_BY_CAUSE, _EXPIRED_UNUSED)
-_LOTS_OF_PAYMENT = (
+    expired_unused = (
+        select(_OF_GRANT.label("grant_id"), literal(EXPIRY).label("kind"), literal(0).label("times"), total)
+        .select_from(_GRANT)
+        .join(TRANSFERS, and_(_T.slot == _GRANT.c.slot, _T.book_id == _GRANT.c.book_id, _T.lot == _GRANT.c.version))
+        .where(
+            _GRANT.c.slot == bindparam("p_slot"),
+            or_(
+                _GRANT.c.id.in_(causes),
+                and_(_GRANT.c.kind == refunding.RETURNED, _GRANT.c.cause_id.in_(causes)),
+            ),
+            _GRANT.c.lot == _GRANT.c.version,
+            _T.kind == EXPIRY,
+            _T.version > _GRANT.c.version,
+        )
+        .group_by(_OF_GRANT)
+    )
+    return union_all(by_cause, expired_unused)
+
+
+_BOOKED = Sized(_booked, CAUSES_AT_ONCE[-1])
+_BookedRow: Any = namedtuple("_BookedRow", ["cause_id", "kind", "times", "total"])
+_LOTS_OF_PAYMENT = Statement(
     select(_L.version, _L.bonus, GIVEN.label("given"))
     .where(
         _L.slot == bindparam("p_slot"), _L.payment == bindparam("p_payment"), _L.account_id == bindparam("p_account")
     )
     .order_by(_L.version)
 )
+_LotRow: Any = namedtuple("_LotRow", ["version", "bonus", "given"])
+LotsOfPurchase = Mapping[AccountName, Callable[[], Sequence[Any]]]
+"""What gives the lots that a purchase made, by wallet, oldest first (`ask_lots`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +145,31 @@ class Booked:
 
 def booked(session: Transaction, slot: int, causes: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, Booked]:
     """What was booked because of each of these transfers."""
-    if not causes:
-        return {}
-    sums: dict[uuid.UUID, dict[str, int]] = {cause: {} for cause in causes}
-    counts: dict[uuid.UUID, dict[str, int]] = {cause: {} for cause in causes}
-    for row in session.connection().execute(_BOOKED, {"p_slot": slot, "p_causes": list(causes)}):
-        sums[row.cause_id][row.kind], counts[row.cause_id][row.kind] = int(row.total), int(row.times)
-    found = dict[uuid.UUID, Booked]()
-    for cause in causes:
-        found[cause] = Booked(sums[cause], counts[cause], sum(counts[cause].values()), taken_from(sums[cause]))
+    return ask_booked(session, slot, causes)()
+
+
+def ask_booked(
+    session: Transaction, slot: int, causes: Sequence[uuid.UUID]
+) -> Callable[[], Mapping[uuid.UUID, Booked]]:
+    """Gives what was booked because of each of these transfers; asked for with what is sent next."""
+    parts = []
+    for start in range(0, len(causes), CAUSES_AT_ONCE[-1]):
+        part = causes[start : start + CAUSES_AT_ONCE[-1]]
+        size = next(size for size in CAUSES_AT_ONCE if len(part) <= size)
+        values = {f"p_cause_{i}": part[min(i, len(part) - 1)] for i in range(size)}  # the last one fills it up
+        parts.append(_BOOKED.of(size).asked(session, {"p_slot": slot, **values}, _BookedRow))
+
+    def found() -> Mapping[uuid.UUID, Booked]:
+        sums: dict[uuid.UUID, dict[str, int]] = {cause: {} for cause in causes}
+        counts: dict[uuid.UUID, dict[str, int]] = {cause: {} for cause in causes}
+        for rows in parts:
+            for row in rows():
+                sums[row.cause_id][row.kind], counts[row.cause_id][row.kind] = row.total, row.times
+        return {
+            cause: Booked(sums[cause], counts[cause], sum(counts[cause].values()), taken_from(sums[cause]))
+            for cause in causes
+        }
+
     return found
 
 
@@ -156,6 +202,7 @@ def claw(
     slot: int,
     claims: Sequence[ClawbackTarget],
     known: Mapping[uuid.UUID, Booked],
+    lots_of: LotsOfPurchase,
     *,
     policy: Clawback,
     ending: Sequence[uuid.UUID],
@@ -165,12 +212,13 @@ def claw(
 ) -> list[ClawbackResult]:
     """Bring the books to the targets of all claims of one purchase; what was booked, by claim.
 
-    `known` is what was booked before, read under the locks of `books`. `ending` are the holds of the refund that this
-    is about: they are let go of, and their coins used. `spare` are the holds of other refunds of the same purchase:
-    used as far as coins are missing. With `recall`, coins that were given away are asked back from where they are: they
-    count as gone at once, and the caller writes down that they are asked for (`Step.recall`).
+    `known` is what was booked before, and `lots_of` the lots of the purchase, both read under the locks of `books`.
+    `ending` are the holds of the refund that this is about: they are let go of, and their coins used. `spare` are the
+    holds of other refunds of the same purchase: used as far as coins are missing. With `recall`, coins that were given
+    away are asked back from where they are: they count as gone at once, and the caller writes down that they are asked
+    for (`Step.recall`).
     """
-    lots = _lots_of_purchase(books, slot, claims)
+    lots = {wallet: rows() for wallet, rows in lots_of.items()}
     given = Counter[AccountName]()
     for wallet, rows in lots.items() if recall else ():
         given[wallet] = int(rows[0].given) if rows else 0
@@ -262,15 +310,13 @@ def _transfers(claim: ClawbackTarget, step: Step, words: StatementText, times: i
     return transfers
 
 
-def _lots_of_purchase(
-    books: LedgerTransaction, slot: int, claims: Sequence[ClawbackTarget]
-) -> dict[AccountName, Sequence[AnyRow]]:
-    """The lots that the purchase made in each wallet, oldest first."""
-    lots: dict[AccountName, Sequence[AnyRow]] = {}
+def ask_lots(books: LedgerTransaction, slot: int, claims: Sequence[ClawbackTarget]) -> LotsOfPurchase:
+    """The lots that the purchase made in each wallet; asked for with what is sent next."""
+    lots: dict[AccountName, Callable[[], Sequence[Any]]] = {}
     for claim in claims:
         if claim.wallet not in lots:
             values = {"p_slot": slot, "p_payment": claim.lot.payment, "p_account": books.book(slot, claim.wallet).id}
-            lots[claim.wallet] = books.session.connection().execute(_LOTS_OF_PAYMENT, values).all()
+            lots[claim.wallet] = _LOTS_OF_PAYMENT.asked(books.session, values, _LotRow)
     return lots
 
 

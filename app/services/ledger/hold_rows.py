@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import and_, bindparam, select, update
+from sqlalchemy import Uuid, and_, bindparam, select, update
 
 from app.domain.ledger import AccountName
 from app.models.base import AnyRow
 from app.models.ledger import ACCOUNTS, HOLDS
-from app.services.base.statements import Move, Statement
+from app.services.base.statements import Move, Sized, Statement, make_row_type
 from app.services.base.transaction import Transaction
 
 A, H = ACCOUNTS.c, HOLDS.c
@@ -57,13 +59,23 @@ class Held:
 HOLD_WITH_ACCOUNT = select(HOLDS, A.user_id, A.code, A.asset, A.environment).join(
     ACCOUNTS, and_(A.slot == H.slot, A.id == H.account_id)
 )
-_READ = HOLD_WITH_ACCOUNT.where(H.slot == bindparam("p_slot"), H.id == bindparam("p_id"))
-_OVER = HOLD_WITH_ACCOUNT.where(
-    H.slot == bindparam("p_slot"),
-    H.account_id == bindparam("p_account"),
-    H.state == OPEN,
-    H.expires_at <= bindparam("p_at"),
-).order_by(H.expires_at, H.id)
+_Row: Any = make_row_type("_Row", HOLD_WITH_ACCOUNT.selected_columns)
+HOLDS_AT_ONCE = 8
+"""One statement reads so many holds by their names."""
+_READ = Sized(
+    lambda size: HOLD_WITH_ACCOUNT.where(
+        H.slot == bindparam("p_slot"), H.id.in_([bindparam(f"p_id_{i}", type_=Uuid) for i in range(size)])
+    ),
+    HOLDS_AT_ONCE,
+)
+_OVER = Statement(
+    HOLD_WITH_ACCOUNT.where(
+        H.slot == bindparam("p_slot"),
+        H.account_id == bindparam("p_account"),
+        H.state == OPEN,
+        H.expires_at <= bindparam("p_at"),
+    ).order_by(H.expires_at, H.id)
+)
 _CHANGE = Statement(
     update(HOLDS)
     .where(H.slot == bindparam("p_slot"), H.id == bindparam("p_id"))
@@ -72,8 +84,21 @@ _CHANGE = Statement(
 
 
 def find_hold(session: Transaction, slot: int, hold_id: uuid.UUID) -> Held | None:
-    row = session.connection().execute(_READ, {"p_slot": slot, "p_id": hold_id}).one_or_none()
-    return None if row is None else held_of(row)
+    return find_holds(session, slot, [hold_id])[hold_id]
+
+
+def find_holds(session: Transaction, slot: int, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Held | None]:
+    """The holds with these ids; None for those that there are not."""
+    found: dict[uuid.UUID, Held | None] = dict.fromkeys(ids)
+    for start in range(0, len(ids), HOLDS_AT_ONCE):
+        values: dict[str, Any] = {"p_slot": slot}
+        part = ids[start : start + HOLDS_AT_ONCE]
+        for i, hold_id in enumerate(part):
+            values[f"p_id_{i}"] = hold_id
+        for row in _READ.of(len(part)).rows(session, values):
+            held = held_of(_Row._make(row))
+            found[held.id] = held
+    return found
 
 
 def held_of(row: AnyRow) -> Held:
@@ -96,7 +121,13 @@ def held_of(row: AnyRow) -> Held:
 def over(session: Transaction, slot: int, account_id: int, at: datetime) -> list[Held]:
     """The open holds of an account whose time is over, oldest first."""
     values = {"p_slot": slot, "p_account": account_id, "p_at": at}
-    return [held_of(row) for row in session.connection().execute(_OVER, values)]
+    return [held_of(_Row._make(row)) for row in _OVER.rows(session, values)]
+
+
+def over_among(holds: Iterable[Held], at: datetime) -> list[Held]:
+    """Those of the holds that are open though their time is over, oldest first."""
+    found = [held for held in holds if held.state == OPEN and held.expires_at <= at]
+    return sorted(found, key=lambda held: (held.expires_at, held.id))
 
 
 def change_of(held: Held) -> Move:

@@ -49,8 +49,7 @@ _ADD_REFUSALS = RowInsert(REFUSALS, lambda insert: insert.on_conflict_do_nothing
 class LedgerTransaction:
     """Accounts that are locked in this transaction.
 
-        with LedgerTransaction(session, rules, places, at) as books:
-            books.post(slot, transfer)
+        with LedgerTransaction(session, rules, places, at) as books: books.post(slot, transfer)
 
     Everything is written when the block ends, nothing if it raises; the locks last until the transaction ends. With a
     wallet the account of what its user owes is locked too, if there is one. `ids` are those of the transfers that are
@@ -77,7 +76,6 @@ class LedgerTransaction:
         self.at = at
         self.at_us = microseconds(at)
         self.beside = [*beside]
-        """Changes of other rows that are locked, or new; sent with the rest."""
         wanted, by_slot = set(places), defaultdict(list)
         for slot, transfer_id in ids:
             by_slot[slot].append(transfer_id)
@@ -87,10 +85,8 @@ class LedgerTransaction:
         self._books = locked.books
         self._lots_left = locked.lots or {}
         self._debts = {owing: locked.books[debt] for owing, debt in owed.items() if debt in locked.books}
-        """By the wallet of the user who owes."""
         self._numbers = locked.numbers
         self.known: set[tuple[int, uuid.UUID]] = set()
-        """Those of the ids that the books know already."""
         for slot in locked.known:
             self.known |= {(slot, found) for found in idempotency.find_ids(session, slot, by_slot[slot])}
         self.is_claimed = key != accounts.NO_KEY and idempotency.is_claimed(session, locked.known, key)
@@ -99,6 +95,7 @@ class LedgerTransaction:
         self._refusals, self._marks, self._seals = list[_Row](), list[_Row](), list[_Row]()
         self._outbox = Outbox(ACCOUNTS, at)
         self._holds: dict[uuid.UUID, Held] = {}
+        self._seen_holds: dict[uuid.UUID, Held | None] = {}
 
     def __enter__(self) -> LedgerTransaction:
         return self
@@ -252,10 +249,13 @@ class LedgerTransaction:
         book = self._books[slot, name]
         if book.held == 0:
             return
-        rows = hold_rows.over(self.session, slot, book.id, self.at)
-        over = [held for held in rows if held.id not in self._holds or self._holds[held.id].state == hold_rows.OPEN]
+        known = self._seen_holds | self._holds
+        rows = [held for held in known.values() if held and held.account == name and held.state == hold_rows.OPEN]
+        if sum(held.rest for held in rows) != book.held:  # there are others
+            rows = hold_rows.over(self.session, slot, book.id, self.at)
+        over = hold_rows.over_among((self._holds.get(held.id, held) for held in rows), self.at)
         for held in over:
-            self.end_hold(self._holds.get(held.id, held), hold_rows.EXPIRED)
+            self.end_hold(held, hold_rows.EXPIRED)
         if over:
             self.expire(slot, name)
             self.repay(slot, name)
@@ -286,7 +286,12 @@ class LedgerTransaction:
 
     def find_hold(self, slot: int, hold_id: uuid.UUID) -> Held | None:
         """A hold as it stands here."""
-        return self._holds.get(hold_id) or hold_rows.find_hold(self.session, slot, hold_id)
+        known = self._seen_holds | self._holds
+        return known[hold_id] if hold_id in known else hold_rows.find_hold(self.session, slot, hold_id)
+
+    def load_holds(self, slot: int, ids: Sequence[uuid.UUID]) -> None:
+        """Read the holds that this will be about, in one flight with what waits."""
+        self._seen_holds = hold_rows.find_holds(self.session, slot, ids)
 
     def write_hold(self, held: Held) -> None:
         """Write how far this hold has come at the end."""
@@ -304,17 +309,8 @@ class LedgerTransaction:
         head = book.mark(Mark(kind, subject, amount, self.at_us, content))
         self.touch(book)
         self._marks.append(
-            {
-                "slot": book.slot,
-                "account_id": book.id,
-                "number": book.marks,
-                "kind": kind,
-                "subject": subject,
-                "amount": amount,
-                "at": self.at,
-                "content": content,
-                "hash": head,
-            }
+            {"slot": book.slot, "account_id": book.id, "number": book.marks, "kind": kind, "subject": subject}
+            | {"amount": amount, "at": self.at, "content": content, "hash": head}
         )
 
     def load_lots(self, book: Book, also: Sequence[int] = ()) -> None:

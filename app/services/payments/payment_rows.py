@@ -24,7 +24,7 @@ from app.domain.status import (
 from app.models.base import AnyRow
 from app.models.orders import FactRow, Order, Payment, User
 from app.services.base.context import Tx
-from app.services.base.statements import Move, Statement, make_row_type
+from app.services.base.statements import Move, Statement, make_row_type, with_names
 from app.services.base.transaction import Transaction
 from app.services.base.wire import Row
 from app.services.payments import order_rows
@@ -37,7 +37,8 @@ BY_HAND_PROBLEM = "closed by hand: "
 _o, _p, _f, _u = Order.__table__.c, Payment.__table__.c, FactRow.__table__.c, User.__table__.c
 
 _PAYMENT_KEYS = select(_p.id, _p.order_id).where(_p.slot == bindparam("slot"), _p.id == bindparam("id"))
-_PAYMENT_KEYS_BY_THEIRS = (
+_KeysRow: Any = make_row_type("_KeysRow", (_p.id, _p.order_id))
+_PAYMENT_KEYS_BY_THEIRS = Statement(
     select(_p.id, _p.order_id)
     .join(Order, (_o.slot == _p.slot) & (_o.id == _p.order_id))
     .where(
@@ -234,9 +235,10 @@ def payment_keys(tx: Tx, slot: int, payment_id: int) -> AnyRow | None:
 
 
 def payment_keys_by_theirs(tx: Tx, slot: int, provider_account: str, environment: str, theirs: str) -> AnyRow | None:
-    """(id, order_id) of the payment that the provider knows by this number."""
+    """(id, order_id) of the payment that the provider knows by this number; None if there is none."""
     keys = {"slot": slot, "provider_account": provider_account, "environment": environment, "theirs": theirs}
-    return tx.execute(_PAYMENT_KEYS_BY_THEIRS, keys).one_or_none()
+    found: AnyRow | None = with_names(_KeysRow, _PAYMENT_KEYS_BY_THEIRS.row(tx, keys))
+    return found
 
 
 def find_order(tx: Tx, slot: int, order_id: int) -> AnyRow | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from operator import attrgetter
 from typing import Any
 
 from app.domain.deciding import Booking, Decision
@@ -25,7 +27,7 @@ from app.services.refunds.captured_payments import (
     own_amounts,
     refund_fact,
 )
-from app.services.refunds.refund_rows import STATUS_KINDS
+from app.services.refunds.refund_rows import STATUS_KINDS, Rows
 
 _SIZED = (Kind.REFUNDED, Kind.REFUND_UNDONE)
 """Of these alone it is certain that there was a payment."""
@@ -39,13 +41,43 @@ def says_more(known: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
     return any(known.get(name) is None and told[name] is not None for name in _NEWS)
 
 
-def take_in(tx: Tx, slot: int, fact_id: int, locked: LockedPayment | None) -> tuple[Decision, int | None]:
-    """What the recorded fact changes, and the payment that it is about, if there is one here."""
+@dataclass(frozen=True, slots=True)
+class KnownRefunds:
+    """The refunds of a payment, and what was told about it, as they were before a new fact: read under the lock of the
+    order, in one flight with the insertion of the fact."""
+
+    refunds: Rows
+    told: Rows
+
+    def with_new(self, row: Mapping[str, Any]) -> tuple[AnyRow, list[AnyRow], list[AnyRow]]:
+        """The fact that was inserted as `row`, all facts with this one, and the refunds."""
+        fact = refund_rows.ToldRow(**row)
+        return fact, sorted([*self.told(), fact], key=attrgetter("id")), self.refunds()
+
+
+def ask_known(tx: Tx, slot: int, payment_id: int) -> KnownRefunds:
+    """What is known of the payment; asked for with what is sent next. The caller has locked its order."""
+    told = refund_rows.told_of_payment(tx, slot, payment_id)
+    return KnownRefunds(refund_rows.of_payment(tx, slot, payment_id), told)
+
+
+def take_in(
+    tx: Tx,
+    slot: int,
+    fact_id: int,
+    locked: LockedPayment | None,
+    new: tuple[AnyRow, list[AnyRow], list[AnyRow]] | None = None,
+) -> tuple[Decision, int | None]:
+    """What the recorded fact changes, and the payment that it is about, if there is one here. `new`: the fact was
+    inserted in this transaction, and this is known (`KnownRefunds.with_new`)."""
     if locked is None:
         return _take_in_unmatched(tx, refund_rows.fact_numbered(tx, slot, fact_id)), None
-    asked = refund_rows.told_of_payment(tx, slot, locked.payment.id)
-    refunds, told = refund_rows.of_payment(tx, slot, locked.payment.id)(), asked()
-    fact = next((row for row in told if row.id == fact_id), None) or refund_rows.fact_numbered(tx, slot, fact_id)
+    if new is None:
+        known = ask_known(tx, slot, locked.payment.id)
+        told, refunds = known.told(), known.refunds()
+        fact = next((row for row in told if row.id == fact_id), None) or refund_rows.fact_numbered(tx, slot, fact_id)
+    else:
+        fact, told, refunds = new
     return _apply(tx, fact, locked, told, refunds), int(locked.payment.id)
 
 

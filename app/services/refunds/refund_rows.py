@@ -29,7 +29,8 @@ RefundRow: Any = make_row_type("RefundRow", tuple(_r))
 """A refund's row that was written just now, as a reader of the table would get it."""
 OwnedRefund: Any = make_row_type("OwnedRefund", (*_r, _o.user_id))
 """A refund's row with the user whose order it is about."""
-_ToldRow: Any = make_row_type("ToldRow", tuple(_f))
+ToldRow: Any = make_row_type("ToldRow", tuple(_f))
+"""A stored fact."""
 Rows = Callable[[], list[Any]]
 """Gives rows that were asked for with others."""
 _FIND = Statement(select(*_r).where(_r.slot == bindparam("slot"), _r.id == bindparam("id")))
@@ -148,7 +149,7 @@ def fact_numbered(tx: Transaction, slot: int, fact_id: int) -> AnyRow:
 def told_of_payment(tx: Transaction, slot: int, payment_id: int) -> Rows:
     """Gives what was told to be paid for this payment (more than once if its number was paid twice), and what was told
     of its refunds, oldest first; asked for with what is sent next."""
-    return _TOLD.asked(tx, {"slot": slot, "payment": payment_id}, _ToldRow)
+    return _TOLD.asked(tx, {"slot": slot, "payment": payment_id}, ToldRow)
 
 
 def unmatched_paid_fact(tx: Transaction, slot: int, provider_account: str, environment: str, key: str) -> AnyRow | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from operator import attrgetter
 from typing import Any
 
 from app.domain.facts import Kind
@@ -28,7 +29,7 @@ from app.models.refunds import Refund
 from app.services.accounts import freezes
 from app.services.base.context import Tx
 from app.services.base.leases import next_try
-from app.services.base.upsert import insert_numbered
+from app.services.base.upsert import NumberTaken, insertion_if_new
 from app.services.ledger import clawback
 from app.services.ledger.clawback import StatementText
 from app.services.payments import fulfilments
@@ -46,6 +47,7 @@ from app.services.refunds.settlement import Settlement, hold_key, settle
 FIRST_QUESTION = timedelta(seconds=60)
 """So long after the first word about a refund in progress that is not ours its provider is asked."""
 FAILED = "the provider says that it failed"
+_INSERT = insertion_if_new(Refund.__table__)
 
 
 def follow(tx: Tx, captured: CapturedPayment, refunds: Sequence[AnyRow], fact: AnyRow) -> bool:
@@ -61,14 +63,15 @@ def follow(tx: Tx, captured: CapturedPayment, refunds: Sequence[AnyRow], fact: A
     open_rows = under_way(refunds)
     ending = [row for row in open_rows if _after(row, now.refunds.get(number_of(row))) not in OPEN_REFUND]
     made = {told.number: _write_down(tx, captured, told, fact.provider_account) for told in new}
-    about_id = about.id if about is not None else made.get(fact.content["refund"] or "")
+    new_about = made.get(fact.content["refund"] or "")
+    about_id = about.id if about is not None else new_about.id if new_about is not None else None
     words = _words(fact, captured, about, about_id)
     others = [row for row in open_rows if row not in ending]
     settled = settle(tx, Settlement(captured, now, policy, words, ending, others, effective_at=fact.at))
     if captured.order is not None and captured.is_fulfilled_elsewhere:
         fulfilments.aim_fulfilment(tx, captured.order, now.part)
     moved = False
-    for row in refunds_of(tx, captured) if made else refunds:
+    for row in sorted([*refunds, *made.values()], key=attrgetter("created_at", "id")):
         number = number_of(row)
         told = now.refunds.get(number)
         if told is not None:
@@ -146,8 +149,8 @@ def new_row(captured: CapturedPayment, **values: Any) -> dict[str, Any]:
     }
 
 
-def _write_down(tx: Tx, captured: CapturedPayment, told: RefundTold, provider_account: str) -> int:
-    """A refund that is not ours, under way until `_values` says how it stands."""
+def _write_down(tx: Tx, captured: CapturedPayment, told: RefundTold, provider_account: str) -> Any:
+    """The row of a refund that is not ours, under way until `_values` says how it stands."""
     row = new_row(
         captured,
         provider_account=provider_account,
@@ -158,7 +161,10 @@ def _write_down(tx: Tx, captured: CapturedPayment, told: RefundTold, provider_ac
         created_at=told.at,
         next_query_at=tx.now + FIRST_QUESTION,
     )
-    return insert_numbered(tx, Refund.__table__, tx.core.numbers, row, tx.core.rules.ledger.seals.refund)
+    row["id"] = tx.core.numbers.next(captured.slot)
+    row["seal"] = tx.core.rules.ledger.seals.refund(row)
+    tx.later(_INSERT, [row], wrong=NumberTaken)
+    return refund_rows.RefundRow(**row)
 
 
 def _tell(tx: Tx, captured: CapturedPayment, before: AnyRow, after: Any, *, is_new: bool) -> None:

@@ -24,7 +24,7 @@ from app.services.accounts import caller_caps
 from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError, KeyReused, NotFound
 from app.services.base.idempotency import Keyed, decided_for_owner
-from app.services.base.upsert import insert_numbered, insertion_if_new
+from app.services.base.upsert import NumberTaken, insertion_if_new
 from app.services.ledger import clawback
 from app.services.ledger.given_coins import gifts_of_payment
 from app.services.payments import payment_rows
@@ -351,8 +351,10 @@ def _new(
 
 def _insert_automatic(tx: Tx, captured: CapturedPayment, amount: int, policy: Clawback, reason: str) -> int:
     row = _new(tx, captured, amount, reason, policy, Origin.AUTOMATIC, "")
-    number = insert_numbered(tx, Refund.__table__, tx.core.numbers, row, tx.core.rules.ledger.seals.refund)
-    _tell(tx, captured, {**row, "id": number, "seal": None})
+    row["id"] = number = tx.core.numbers.next(captured.slot)
+    row["seal"] = tx.core.rules.ledger.seals.refund(row)
+    tx.later(_INSERT, [row], wrong=NumberTaken)
+    _tell(tx, captured, row)
     return number
 
 

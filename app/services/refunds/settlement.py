@@ -88,17 +88,34 @@ def settle(tx: Tx, wanted: Settlement) -> Settled:
         journal = system(JOURNAL, house.asset, house.environment)
         places |= {(slot, house), (slot, _clearing(captured, house)), (slot, journal)}
     with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now, with_lots=True) as books:
+        known, lots = _read(books, wanted, legs, claims)
         if not clawback.expire_claimed(books, slot, claims):
-            return _book(tx, books, wanted, legs, claims)
+            return _book(tx, books, wanted, legs, claims, known, lots)
     with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now, with_lots=True) as books:
-        return _book(tx, books, wanted, legs, claims)
+        return _book(tx, books, wanted, legs, claims, *_read(books, wanted, legs, claims))
+
+
+def _read(
+    books: LedgerTransaction, wanted: Settlement, legs: Sequence[MoneyTarget], claims: Sequence[ClawbackTarget]
+) -> tuple[Mapping[uuid.UUID, Booked], clawback.LotsOfPurchase]:
+    """What was booked before, and the lots of the purchase: in one flight with the reserved coins, under the locks."""
+    slot = wanted.captured.slot
+    lots = clawback.ask_lots(books, slot, claims)
+    booked = clawback.ask_booked(books.session, slot, _causes(legs, claims))
+    books.load_holds(slot, holds_of(wanted.captured, [*wanted.ending, *wanted.others]))
+    return booked(), lots
 
 
 def _book(
-    tx: Tx, books: LedgerTransaction, wanted: Settlement, legs: Sequence[MoneyTarget], claims: Sequence[ClawbackTarget]
+    tx: Tx,
+    books: LedgerTransaction,
+    wanted: Settlement,
+    legs: Sequence[MoneyTarget],
+    claims: Sequence[ClawbackTarget],
+    known: Mapping[uuid.UUID, Booked],
+    lots: clawback.LotsOfPurchase,
 ) -> Settled:
     captured, slot = wanted.captured, wanted.captured.slot
-    known = booked_before(books.session, slot, legs, claims)
     changed, results = False, list[ClawbackResult]()
     for money in legs:
         done = known[money.cause]
@@ -114,6 +131,7 @@ def _book(
             slot,
             claims,
             known,
+            lots,
             policy=wanted.policy,
             ending=holds_of(captured, wanted.ending),
             spare=holds_of(captured, wanted.others),
@@ -217,9 +235,11 @@ def booked_before(
     session: Transaction, slot: int, legs: Sequence[MoneyTarget], claims: Sequence[ClawbackTarget]
 ) -> Mapping[uuid.UUID, Booked]:
     """What the books hold about the refunds of a captured payment, by the transfer that was taken back."""
-    causes = [money.cause for money in legs]
-    causes += [claim.grant for claim in claims]
-    return clawback.booked(session, slot, causes)
+    return clawback.booked(session, slot, _causes(legs, claims))
+
+
+def _causes(legs: Sequence[MoneyTarget], claims: Sequence[ClawbackTarget]) -> list[uuid.UUID]:
+    return [*(money.cause for money in legs), *(claim.grant for claim in claims)]
 
 
 def _clearing(captured: CapturedPayment, house: AccountName) -> AccountName:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -12,11 +12,12 @@ import pytest
 from app.domain.ledger import InvalidTransfer, KeyConflict, Lot, NoSuchEntry, Posted, Refused, Transfer, system
 from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.spending import Capture, HoldRequest, Spend, debit
-from app.services.base.transaction import Sessions, read
+from app.services.base.transaction import Sessions, Transaction, read
 from app.services.ledger import balance, balances, post, spend
 from app.services.ledger.clawback import hold_id, release_reserved, reserve
 from app.services.ledger.hold_rows import Held, find_hold
 from app.services.ledger.holds import capture, hold, release
+from app.services.ledger.ledger_transaction import LedgerTransaction
 from tests.support.wallet_owner import DAY, HOUR, NOW, WalletOwner, code
 
 
@@ -254,3 +255,20 @@ def test_a_frozen_wallet_refuses_a_capture_and_allows_the_operators_debit(owner:
     taken = owner.do(spend, debit(owner.user, "coin", 6, "d", reason="fraud", actor="ann"))
     assert isinstance(taken, Posted)
     assert (owner.balance().balance, owner.balance().held) == (4, 4)
+
+
+@pytest.mark.parametrize("loaded", [0, 1, 2])
+def test_holds_that_were_read_before_end_with_those_that_were_not(owner: WalletOwner, loaded: int) -> None:
+    owner.credit(10)
+    made = [_hold(owner, 3, "first"), _hold(owner, 4, "second")]
+    owner.now += 2 * HOUR
+
+    def look(session: Transaction, slot: int, *, at: datetime, rules: LedgerRules) -> None:
+        with LedgerTransaction(session, rules, [(slot, owner.wallet())], at) as books:
+            books.load_holds(slot, [held.id for held in made[:loaded]])
+            books.expire(slot, owner.wallet())
+
+    owner.do(look)
+    assert [_state(owner, held) for held in made] == [("expired", 0, 3, 0), ("expired", 0, 4, 0)]
+    assert (owner.balance().held, owner.balance().available) == (0, 10)
+    assert owner.findings() == []
