@@ -247,7 +247,7 @@ def bench(url: str, asked: argparse.Namespace) -> None:
             raise SystemExit(f"{edited} should have been found, and nothing else")
 
 
-COUNTED = ("accounts", "transfers", "lots", "lot_uses", "holds", "refusals", "marks")
+COUNTED = ("accounts", "transfers", "lots", "holds", "refusals", "marks")
 
 
 def _rows(engine: Engine, table: str) -> int:

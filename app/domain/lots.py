@@ -113,11 +113,13 @@ def value_after_refunds(
     return value_minor * unspent * bought * left_minor // (granted * left_coins * paid_minor)
 
 
-def uses_in(lot: int, amount: int, more: Any) -> list[tuple[int, int]]:
-    """The uses that one row of `lot_uses` lists: its first one, and the pairs of lot and amount that came after it.
-    Rows of before 2026-11-29 have no more than one each. Raises ValueError where somebody edited the pairs."""
-    if not more:
-        return [(lot, amount)]
-    if any(type(part) is not list or [type(one) for one in part] != [int, int] for part in more):
+def uses_in(listed: Any) -> list[tuple[int, int]]:
+    """The lots that a transfer lists, and how much it took from each or gave back; none where it lists none. Raises
+    ValueError where somebody edited the pairs."""
+    if listed is None:
+        return []
+    if type(listed) is not list or any(
+        type(part) is not list or list(map(type, part)) != [int, int] for part in listed
+    ):
         raise ValueError("these are no pairs of lot and amount")
-    return [(lot, amount), *((used, taken) for used, taken in more)]
+    return [(lot, amount) for lot, amount in listed]

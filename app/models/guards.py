@@ -12,7 +12,6 @@ from sqlalchemy import Connection, Table, text
 
 APPEND_ONLY = (
     "transfers",
-    "lot_uses",
     "refusals",
     "marks",
     "freezes",

@@ -131,7 +131,7 @@ class TransferRow(Base):
     amount: Mapped[int] = mapped_column(BigInteger)
     balance: Mapped[int] = mapped_column(BigInteger)
     lot: Mapped[int] = mapped_column(BigInteger, default=0)
-    """The one lot that was made, used or restored. 0: none, or several, which are then in lot_uses."""
+    """The one lot that was made, used or restored. 0: none, or several, which `uses` has then."""
     created_at: Mapped[datetime] = mapped_column(Moment)
     cause_id: Mapped[uuid.UUID | None] = mapped_column(Uuid)
     """The hold that this captures, or the transfer that it reverses."""
@@ -143,6 +143,9 @@ class TransferRow(Base):
     effective_at: Mapped[datetime | None] = mapped_column(Moment)
     """When it happened, if that was before it was booked (`app.domain.accounting_time`). Not in the hash: the audit
     derives it from the fact or the bill."""
+    uses: Mapped[list[list[int]] | None] = mapped_column(JSON(none_as_null=True))
+    """What it took from several lots, or gave back to them: pairs of lot and amount, in the order of their use. In the
+    hash. A text on PostgreSQL, too: shorter. Null: one lot or none."""
 
 
 class LotRow(Base):
@@ -168,9 +171,9 @@ class LotRow(Base):
             postgresql_where=text("remaining > 0 AND expires_at IS NOT NULL"),
             sqlite_where=text("remaining > 0 AND expires_at IS NOT NULL"),
         ),
+        # Without the slot: a payment's number rises with time and bears its slot (docs/adr/0069).
         Index(
-            "ix_lots_slot_payment",
-            "slot",
+            "ix_lots_payment",
             "payment",
             postgresql_where=text("payment <> ''"),
             sqlite_where=text("payment <> ''"),
@@ -190,30 +193,6 @@ class LotRow(Base):
     value_minor: Mapped[int] = mapped_column(BigInteger, default=0)
     currency: Mapped[str] = mapped_column(String(3), default="")
     created_at: Mapped[datetime] = mapped_column(Moment)
-
-
-class LotUse(Base):
-    """What a posting took from (or gave back to) several lots. A row for each of them where it is older than `more`."""
-
-    __tablename__ = "lot_uses"
-    __table_args__ = (
-        PrimaryKeyConstraint("slot", "account_id", "version", "lot"),
-        ForeignKeyConstraint(
-            ["slot", "account_id", "version"], ["transfers.slot", "transfers.book_id", "transfers.version"]
-        ),
-        ForeignKeyConstraint(["slot", "account_id", "lot"], ["lots.slot", "lots.account_id", "lots.version"]),
-        CheckConstraint("amount > 0", name="amount"),
-    )
-
-    slot: Mapped[int] = mapped_column(Integer)
-    account_id: Mapped[int] = mapped_column(BigInteger)
-    version: Mapped[int] = mapped_column(BigInteger)
-    lot: Mapped[int] = mapped_column(BigInteger)
-    position: Mapped[int] = mapped_column(SmallInteger)
-    """In which order they were used."""
-    amount: Mapped[int] = mapped_column(BigInteger)
-    more: Mapped[list[list[int]] | None] = mapped_column(JSON(none_as_null=True))
-    """The pairs of lot and amount that were used after this one (docs/adr/0060). A text on PostgreSQL, too: shorter."""
 
 
 class Hold(Base):
@@ -307,7 +286,6 @@ ACCOUNTS = Base.metadata.tables["accounts"]
 GRANT_SEALS = Base.metadata.tables["grant_seals"]
 TRANSFERS = Base.metadata.tables["transfers"]
 LOTS = Base.metadata.tables["lots"]
-LOT_USES = Base.metadata.tables["lot_uses"]
 HOLDS = Base.metadata.tables["holds"]
 REFUSALS = Base.metadata.tables["refusals"]
 MARKS = Base.metadata.tables["marks"]
@@ -335,7 +313,7 @@ def _drop_view(_: Table, connection: Connection, **__: Any) -> None:
     connection.execute(text("DROP VIEW IF EXISTS postings"))
 
 
-for _table in (ACCOUNTS, TRANSFERS, LOTS, LOT_USES, HOLDS, REFUSALS, MARKS, GRANT_SEALS):
+for _table in (ACCOUNTS, TRANSFERS, LOTS, HOLDS, REFUSALS, MARKS, GRANT_SEALS):
     event.listen(_table, "after_create", guard)
 event.listen(TRANSFERS, "after_create", _create_view)
 event.listen(TRANSFERS, "before_drop", _drop_view)

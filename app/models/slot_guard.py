@@ -27,7 +27,6 @@ SLOTTED = frozenset(
         "transfers",
         "grant_seals",
         "lots",
-        "lot_uses",
         "holds",
         "refunds",
         "freezes",

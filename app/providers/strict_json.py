@@ -42,7 +42,7 @@ def read_json(
     """
     if len(body) > most_bytes:
         raise UnreadableJson(f"larger than {most_bytes} bytes")
-    if _is_too_deep(body):
+    if body.count(b"{") + body.count(b"[") > DEEPEST and _is_too_deep(body):
         raise UnreadableJson(f"deeper than {DEEPEST} objects and lists")
     try:
         return json.loads(
@@ -82,8 +82,6 @@ def no_constant(_: str) -> NoReturn:
 
 
 def _is_too_deep(body: bytes) -> bool:
-    if body.count(b"{") + body.count(b"[") <= DEEPEST:
-        return False
     depth = 0
     for found in _OPENED.finditer(body):
         opens, closes = found.groups()

@@ -231,8 +231,7 @@ class Gate:
             return None
         if self._copy is not None:
             self._copy.note_use(digest)
-        caps = (self._caps.get(key.caller), known.caps.get(key.caller))
-        stated = tuple(each for each in caps if each)
+        stated = tuple(filter(None, (self._caps.get(key.caller), known.caps.get(key.caller))))
         return Caller(f"backend:{key.caller}", key.scopes, caps=CallerCaps(key.caller, stated) if stated else NO_CAPS)
 
     def _key_in_settings(self, digest: str) -> KnownKey | None:

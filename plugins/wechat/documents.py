@@ -16,6 +16,8 @@ CNY = "CNY"
 _DIGITS = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 _V2_TIME = re.compile(r"[0-9]{14}", re.ASCII)
 _EPOCH = re.compile(r"[0-9]{9,10}", re.ASCII)
+_NUL_OR_HALF = re.compile(rb"\\u(?:0000|005[cC]|[dD][89a-fA-F])")
+"""How JSON spells what might be a NUL, a backslash before one, or half a character; each has no other spelling."""
 MAX_TEXT = 255
 
 
@@ -27,7 +29,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
     """A JSON object that can be read in one way only and be kept anywhere; fractions stay text. Raises Unreadable."""
     try:
         document = read_json_object(body, fraction_texts=True)
-        if b"\\u" in body and "\\u0000" in json.dumps(document, ensure_ascii=False).encode().decode():
+        if _NUL_OR_HALF.search(body) and "\\u0000" in json.dumps(document, ensure_ascii=False).encode().decode():
             raise Unreadable("a text with a NUL")
     except ValueError as error:
         raise error if isinstance(error, Unreadable) else Unreadable("not JSON that can be kept") from None

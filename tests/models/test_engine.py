@@ -8,11 +8,12 @@ import time
 
 import psycopg
 import pytest
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.models import engine as engines
+from app.models import schema
 from app.models.engine import engine_options, prepare
 from tests.support import databases
 
@@ -51,6 +52,21 @@ def test_a_database_host_that_vanishes_is_noticed_in_seconds_and_not_in_minutes(
     assert silence <= 4
     assert int(told["tcp_user_timeout"]) <= 2_000
     assert int(told["connect_timeout"]) <= 2
+
+
+def test_a_statement_of_a_migration_takes_as_long_as_the_books_are_large() -> None:
+    said: dict[str, object] = {}
+
+    def look(connection: Connection) -> None:
+        said["at its end"] = connection.scalar(text("SHOW statement_timeout"))
+
+    with databases.postgres_database() as url, databases.engine_for(url) as engine:
+        event.listen(engine, "commit", look)
+        schema.migrate(engine)
+        event.remove(engine, "commit", look)
+        with engine.connect() as connection:
+            said["afterwards"] = connection.scalar(text("SHOW statement_timeout"))
+    assert said == {"at its end": "0", "afterwards": "30s"}
 
 
 def _seconds_until_refused(engine: Engine) -> float:

@@ -18,7 +18,6 @@ TABLES = (
     "accounts",
     "transfers",
     "lots",
-    "lot_uses",
     "holds",
     "refusals",
     "marks",
@@ -87,8 +86,7 @@ EDITS = [
     "UPDATE transfers SET amount = 1 WHERE slot = 1",
     "UPDATE transfers SET note = 'x' WHERE slot = 1",
     "DELETE FROM transfers WHERE slot = 1",
-    "UPDATE lot_uses SET amount = 1 WHERE slot = 1",
-    "DELETE FROM lot_uses WHERE slot = 1",
+    "UPDATE transfers SET uses = NULL WHERE slot = 1",
     "UPDATE refusals SET code = 'x' WHERE slot = 1",
     "DELETE FROM refusals WHERE slot = 1",
     "UPDATE gift_arrivals SET amount = 1 WHERE slot = 1",
@@ -139,9 +137,8 @@ def one_of_each(engine: Engine) -> None:
         f"INSERT INTO accounts VALUES (1, {number}, 'u', 'wallet', 'coin', 'live', {_false(engine)}, "
         f"3, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, {blob}, 1, {blob}, 0)",
         f"INSERT INTO transfers VALUES (1, 1, '{uid}', {number}, 5, {number}, 3, 3, 1, '{when}', NULL, {blob}, "
-        "'grant', '', '', '', NULL)",
+        "'grant', '', '', '', NULL, '[[1, 1], [2, 2]]')",
         f"INSERT INTO lots VALUES (1, {number}, 1, 3, 3, {_false(engine)}, '{when}', '', '', 0, '', '{when}')",
-        f"INSERT INTO lot_uses VALUES (1, {number}, 1, 1, 0, 2, NULL)",
         f"INSERT INTO holds VALUES (1, '{uid}', {number}, 1, 0, 0, 'open', '{when}', '', '', '', '{when}', {blob}, "
         f"{_false(engine)})",
         f"INSERT INTO refusals VALUES (1, '{uid}', {blob}, 'x', '{{}}', '{when}')",

@@ -23,7 +23,7 @@ from app.domain.ledger import (
     wallet,
 )
 from app.domain.limits import LedgerRules, periods
-from app.domain.lots import NEVER, LotLeft, SpendOrder, plan_return
+from app.domain.lots import NEVER, LotLeft, SpendOrder, plan_return, uses_in
 from app.domain.proof.book import BookProof
 from app.domain.proof.counters import Counted, Today
 from app.domain.proof.rows import Reversed, StoredAccount, StoredLot, StoredPosting
@@ -41,7 +41,6 @@ class Written(NamedTuple):
 
     posting: StoredPosting
     lot: StoredLot | None
-    uses: Sequence[tuple[int, int]]
     reversed_: Reversed | None
 
 
@@ -93,7 +92,7 @@ class WrittenBook:
         of = spent.posting
         transfer = Transfer(REVERSAL, of.id.hex, NAMES[3], ALICE, amount, REVERSAL, cause=of.id)
         self._load()
-        used = spent.uses or [(of.lot, of.amount)]
+        used = uses_in(of.uses) or [(of.lot, of.amount)]
         entry = self.book.give_back(plan_return(used, amount), transfer.fingerprint(SLOT), self._now_us)
         self.book.uncount_spent(amount, periods(of.at, UTC))
         self._keep(transfer, entry, of=Reversed(of.id, of.book, of.debit, of.credit, of.amount, of.kind, of.at))
@@ -167,8 +166,9 @@ class WrittenBook:
             reference=transfer.reference,
             note=transfer.note,
             actor=transfer.actor,
+            uses=[list(use) for use in entry.uses] or None,
         )
-        self.rows.append(Written(posting, lot, entry.uses, of))
+        self.rows.append(Written(posting, lot, of))
         if transfer.kind != "expiry":
             self._settle()
         self.now += timedelta(seconds=1)

@@ -191,7 +191,6 @@ def test_a_file_that_cannot_be_read_to_its_end_does_not_end(world: World, http: 
     pieces = iter(answer.iter_encoded())
     next(pieces)
     with engine.begin() as connection:
-        connection.execute(text("ALTER TABLE lot_uses RENAME TO gone_uses"))
         connection.execute(text("DROP VIEW postings"))
         connection.execute(text("ALTER TABLE transfers RENAME TO gone"))
     next(pieces)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from app.domain.accounting_time import EFFECTIVE_KINDS
 from app.domain.ledger import JOURNAL, REVERSAL, genesis, microseconds, names_of, next_head
 from app.domain.ledger import fingerprint_between as fingerprint
+from app.domain.lots import uses_in
 from app.domain.numbers import keyed_uuid, slot_of_number
 from app.domain.proof.counters import Counted
 from app.domain.proof.lots import LotsProof
@@ -45,19 +46,14 @@ class BookProof:
         self._wallet = account.name.is_wallet
         self._legs: dict[tuple[int, int], _Legs] = {}
 
-    def step(
-        self,
-        posting: StoredPosting,
-        made: StoredLot | None,
-        uses: Sequence[tuple[int, int]],
-        reversed_: Reversed | None,
-    ) -> None:
-        """One posting, the lot that bears its version, the lots that it lists, and what it reverses."""
+    def step(self, posting: StoredPosting, made: StoredLot | None, reversed_: Reversed | None) -> None:
+        """One posting, the lot that bears its version, and what it reverses."""
         legs = self._legs.get(posting[3:5]) or self._look_at(posting.debit, posting.credit)
         if legs.wrong:
             self._wrong(posting, legs.wrong)
         else:
             self._count(posting, legs.sign)
+            uses = () if posting.uses is None else self._uses_of(posting)
             makes = self._wallet and legs.sign > 0 and posting.kind != REVERSAL
             lot = self.lots.made_by(posting, made) if makes else None
             if made is not None and not makes:
@@ -133,6 +129,13 @@ class BookProof:
         if self.head != posting.hash:
             self._wrong(posting, "its content does not give its hash")
             self.head = posting.hash
+
+    def _uses_of(self, posting: StoredPosting) -> Sequence[tuple[int, int]]:
+        try:
+            return uses_in(posting.uses)
+        except ValueError as error:
+            self._wrong(posting, f"the lots that it lists cannot be read: {error}")
+            return ()
 
     def _effective(self, posting: StoredPosting, at: datetime) -> None:
         """Which moment it must be, the proofs of facts and bills say."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.domain.ledger import JOURNAL, AccountName, Lot, microseconds
 from app.domain.lots import NEVER
@@ -78,6 +78,8 @@ class StoredPosting(NamedTuple):
     note: str
     actor: str
     effective: datetime | None = None
+    uses: Any = None
+    """The several lots that it lists, as they are stored."""
 
 
 class Reversed(NamedTuple):

@@ -26,7 +26,7 @@ from app.services.audit.orders import Finding, Progress
 from app.services.base.transaction import Sessions, Transaction, read
 from app.services.base.used_slots import used_slots
 from app.services.gifts import gift_rows
-from app.services.ledger import clawback, idempotency, reversals
+from app.services.ledger import clawback, idempotency
 from app.services.ledger.idempotency import STORED, Stored
 from app.services.refunds import recall_rows
 
@@ -110,7 +110,7 @@ class _SlotOfGifts:
 
     def _parts(self, number: int, sent: Stored, parts: Sequence[GiftPart], name: str) -> GiftFindings:
         """They are what the transfer took, lot by lot, and each is a piece of its lot."""
-        if [(part.source, part.amount) for part in parts] != reversals.uses_of(self._tx, sent):
+        if [(part.source, part.amount) for part in parts] != sent.lots_used():
             yield "gift_parts", f"{name}: its parts are not the lots that it used"
         wanted = (_P.slot == self._slot, _P.gift_id == number)
         lots = self._tx.execute(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -16,14 +16,12 @@ from datetime import datetime
 from app.domain.bill_figures import BillRule
 from app.domain.ledger import AccountName, InvalidTransfer, genesis
 from app.domain.limits import LedgerRules
-from app.domain.lots import uses_in
 from app.domain.numbers import SLOTS
 from app.domain.proof.book import BookProof
 from app.domain.proof.counters import Counted, Today
 from app.domain.proof.events import MarksProof, StoredMark, SubjectProof
-from app.domain.proof.rows import UNREADABLE, LedgerFinding, Report, Reversed, StoredAccount, StoredLot, StoredPosting
+from app.domain.proof.rows import LedgerFinding, Report, Reversed, StoredAccount, StoredLot, StoredPosting
 from app.domain.report_tables import asset_written
-from app.models.base import AnyRow
 from app.services.audit.ledger_rows import (
     HOW_MANY,
     SlotReader,
@@ -238,8 +236,8 @@ class _SlotAudit:
         self.found("marks", f"{mark.account}/{mark.number}", "it belongs to no account")
 
 
-Beside = tuple[StoredLot | None, Sequence[tuple[int, int]], Reversed | None]
-NOTHING: Beside = (None, (), None)
+Beside = tuple[StoredLot | None, Reversed | None]
+NOTHING: Beside = (None, None)
 
 
 class _Books:
@@ -249,38 +247,25 @@ class _Books:
         self._found = found
         self.postings = reader.postings(lambda row: found("transfers", row.id, "it belongs to no book"))
         self._lots = reader.lots(lambda row: found("lots", f"{row.account}/{row.version}", "no posting made it"))
-        self._uses = reader.uses(lambda row: found("lot_uses", _name(row), "it belongs to no posting"))
         self._reversed = reader.reversed()
         self._nearest: tuple[int, int] | None = None
         self._look_ahead()
 
     def beside(self, posting: StoredPosting) -> Beside:
-        """The lot that bears its version, the lots that it lists, and what it reverses. Mostly nothing of it."""
+        """The lot that bears its version, and what it reverses. Mostly nothing of it."""
         key = posting[:2]
         if self._nearest is None or key < self._nearest:
             return NOTHING
         made = next(iter(tuple(self._lots.of(key))), None)
-        uses = list[tuple[int, int]]()
-        for row in tuple(self._uses.of(key)):
-            if row.position != len(uses):
-                self._found("lot_uses", _name(row), f"it is number {row.position}, derived {len(uses)}")
-            try:
-                uses += uses_in(row.lot, row.amount, row.more)
-            except UNREADABLE as error:
-                self._found("lot_uses", _name(row), f"it cannot be read: {error}")
         of = next((Reversed(*row[2:]) for row in tuple(self._reversed.of(key))), None)
         self._look_ahead()
-        return made, tuple(uses), of
+        return made, of
 
     def _look_ahead(self) -> None:
         """The next posting beside which there is anything."""
-        keys = (rows.key for rows in (self._lots, self._uses, self._reversed))
+        keys = (rows.key for rows in (self._lots, self._reversed))
         self._nearest = min((key for key in keys if key is not None), default=None)
 
     def end(self) -> None:
-        for rows in (self.postings, self._lots, self._uses):
+        for rows in (self.postings, self._lots):
             rows.end()
-
-
-def _name(use: AnyRow) -> str:
-    return f"{use.account_id}/{use.version}"

@@ -19,13 +19,13 @@ from app.domain.proof.rows import StoredAccount, StoredLot, StoredPosting
 from app.domain.spending import CAPTURE
 from app.models.base import AnyRow
 from app.models.engine import READ_ONLY
-from app.models.ledger import ACCOUNTS, HOLDS, LOT_USES, LOTS, MARKS, REFUSALS, TRANSFERS
+from app.models.ledger import ACCOUNTS, HOLDS, LOTS, MARKS, REFUSALS, TRANSFERS
 from app.models.refunds import FREEZES
 from app.models.slot_guard import sweep
 from app.services.base.transaction import Sessions, Transaction
 from app.services.base.used_slots import used_slots
 
-A, T, L, U, H, R, M, Z = (table.c for table in (ACCOUNTS, TRANSFERS, LOTS, LOT_USES, HOLDS, REFUSALS, MARKS, FREEZES))
+A, T, L, H, R, M, Z = (table.c for table in (ACCOUNTS, TRANSFERS, LOTS, HOLDS, REFUSALS, MARKS, FREEZES))
 LEDGER_ROWS_AT_ONCE = 2000
 _HERE = bindparam("p_slot", type_=Integer)
 _OF = TRANSFERS.alias("of")
@@ -36,7 +36,7 @@ _ACCOUNT_COLUMNS = (
 )
 _POSTING_COLUMNS = (
     *(T.book_id, T.version, T.id, T.debit_id, T.credit_id, T.amount, T.balance, T.lot, T.created_at, T.cause_id),
-    *(T.hash, T.kind, T.reference, T.note, T.actor, T.effective_at),
+    *(T.hash, T.kind, T.reference, T.note, T.actor, T.effective_at, T.uses),
 )
 _LOT_COLUMNS = (
     *(L.account_id, L.version, L.granted, L.remaining, L.bonus, L.expires_at, L.payment, L.product, L.value_minor),
@@ -64,11 +64,6 @@ _BOTH_ANSWERS = select(R.id).join(TRANSFERS, and_(T.slot == R.slot, T.id == R.id
 
 _POSTINGS = select(*_POSTING_COLUMNS).where(T.slot == _HERE).order_by(T.book_id, T.version)
 _LOTS = select(*_LOT_COLUMNS).where(L.slot == _HERE).order_by(L.account_id, L.version)
-_USES = (
-    select(U.account_id, U.version, U.position, U.lot, U.amount, U.more)
-    .where(U.slot == _HERE)
-    .order_by(U.account_id, U.version, U.position, U.lot)
-)
 _MARKS = select(*_MARK_COLUMNS).where(M.slot == _HERE)
 _MARKS_BY_ACCOUNT = _MARKS.order_by(M.account_id, M.number)
 _MARKS_BY_SUBJECT = _MARKS.order_by(M.subject, M.account_id, M.number)
@@ -87,7 +82,7 @@ Stray = Callable[[Any], None]
 
 def slots_to_prove(session: Transaction, start: int) -> list[int]:
     """The slots from there on that have rows of any kind."""
-    columns = (A.slot, T.slot, L.slot, U.slot, H.slot, R.slot, M.slot, Z.slot)
+    columns = (A.slot, T.slot, L.slot, H.slot, R.slot, M.slot, Z.slot)
     return used_slots(session, "audit", *(select(column).where(column >= start) for column in columns))
 
 
@@ -148,10 +143,6 @@ class SlotReader:
     def lots(self, stray: Stray) -> Sorted[StoredLot]:
         """By account and version."""
         return Sorted(map(StoredLot._make, self._stream(_LOTS)), itemgetter(0, 1), stray)
-
-    def uses(self, stray: Stray) -> Sorted[AnyRow]:
-        """By account and version, in the order of their use."""
-        return Sorted(self._stream(_USES), itemgetter(0, 1), stray)
 
     def marks(self, stray: Stray) -> Sorted[StoredMark]:
         """By account."""

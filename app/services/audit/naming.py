@@ -16,7 +16,7 @@ from app.models.refunds import FREEZES
 from app.services.base.transaction import Transaction
 
 _a, _t, _h, _z = ACCOUNTS.c, TRANSFERS.c, HOLDS.c, FREEZES.c
-_BY_ACCOUNT = ("accounts", "lots", "lot_uses", "marks")
+_BY_ACCOUNT = ("accounts", "lots", "marks")
 """Tables whose rows the proof of the ledger names by their account first."""
 
 

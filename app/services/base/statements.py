@@ -41,7 +41,7 @@ class Transaction:
     read by statements alone, so that a reader sees every one of them.
 
     What need not be answered waits (`later`), and is sent in one flight with what must be: so the database gets the
-    statements in the order of the code. `transact` flushes before it commits; whoever makes a transaction by hand has to.
+    statements in the order of the code. `transact` flushes before it commits; whoever commits by hand has to do so.
     """
 
     __slots__ = ("__weakref__", "_checks", "_connection", "_waiting", "begins", "cause", "engine", "is_repeated")

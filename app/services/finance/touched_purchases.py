@@ -30,7 +30,7 @@ from app.domain.refunding import MONEY_KINDS
 from app.models.agreements import PERIODS
 from app.models.base import AnyRow, EachPair, Moment, OneOrder
 from app.models.fulfilments import FULFILMENTS
-from app.models.ledger import ACCOUNTS, LOT_USES, LOTS, TRANSFERS
+from app.models.ledger import ACCOUNTS, LOTS, TRANSFERS
 from app.models.slot_guard import sweep
 from app.services.base.transaction import Transaction
 from app.services.ledger.leg_sums import FOREVER
@@ -38,7 +38,7 @@ from app.services.ledger.purchase_rows import SALE, WITH_COINS, LotName, Purchas
 
 TOUCHED_AT_ONCE = 1000
 """The database sends so many names at a time."""
-_A, _L, _T, _U, _W = (table.c for table in (ACCOUNTS, LOTS, TRANSFERS, LOT_USES, FULFILMENTS))
+_A, _L, _T, _W = (table.c for table in (ACCOUNTS, LOTS, TRANSFERS, FULFILMENTS))
 _D = PERIODS.c
 _PAID = TRANSFERS.alias("paid")
 _END = bindparam("p_end", type_=Moment)
@@ -49,28 +49,23 @@ def _within(column: ColumnElement[Any]) -> ColumnElement[bool]:
 
 
 _BY_LOT = and_(_L.slot == _T.slot, _L.account_id == _T.book_id, _L.version == _T.lot)
-_BY_USE = and_(_U.slot == _T.slot, _U.account_id == _T.book_id, _U.version == _T.version)
-_USED = (
-    select(_U.slot, _U.account_id, _U.lot, _U.more)
-    .join_from(TRANSFERS, LOT_USES, _BY_USE)
-    .where(_within(_T.created_at), _T.lot == 0)
-    .cte("used")
+_USED = select(_T.slot, _T.book_id, _T.uses).where(_within(_T.created_at), _T.uses.is_not(None)).cte("used")
+"""What used several lots. Read as a whole: PostgreSQL cannot know how many pairs a row has, and would begin with the
+lots of all times."""
+_PART = EachPair(_USED.c.uses).table_valued(column("value", JSON), name="part")
+_BY_PART = and_(
+    _L.slot == _USED.c.slot,
+    _L.account_id == _USED.c.book_id,
+    _L.version == cast(_PART.c.value[0].as_string(), BigInteger),
 )
-"""What was used of several lots. Read as a whole: PostgreSQL cannot know how many pairs a row has, and would begin with
-the uses of all times."""
-_MORE = EachPair(_USED.c.more).table_valued(column("value", JSON), name="part")
-_OF_ACCOUNT = and_(_L.slot == _USED.c.slot, _L.account_id == _USED.c.account_id)
-_FIRST = and_(_OF_ACCOUNT, _L.version == _USED.c.lot)
-_AFTER = and_(_OF_ACCOUNT, _L.version == cast(_MORE.c.value[0].as_string(), BigInteger))
 _WITHOUT_PURCHASE = and_(_L.payment == "", or_(_L.value_minor > 0, _L.bonus.is_(False)))
 
 
 def _of_lots(*columns: ColumnElement[Any], where: ColumnElement[bool]) -> tuple[Select[Any], ...]:
     """Lots that a transfer of that time made, used or restored: one that it names, or several that are listed."""
     one = select(*columns).join_from(TRANSFERS, LOTS, _BY_LOT).where(_within(_T.created_at), where)
-    first = select(*columns).join_from(_USED, LOTS, _FIRST).where(where)
-    others = select(*columns).join_from(_USED, _MORE, true()).join(LOTS, _AFTER).where(where)
-    return one.prefix_with(sweep("report")), first, others
+    several = select(*columns).join_from(_USED, _PART, true()).join(LOTS, _BY_PART).where(where)
+    return one.prefix_with(sweep("report")), several
 
 
 def _places() -> tuple[Select[Any], ...]:

@@ -24,7 +24,7 @@ from app.services.base.context import Tx
 from app.services.base.errors import DomainError
 from app.services.base.upsert import NumberTaken
 from app.services.gifts import gift_rows
-from app.services.ledger import idempotency, reversals
+from app.services.ledger import idempotency
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 
 _L = LOTS.c
@@ -167,7 +167,7 @@ def _put_back(tx: Tx, row: AnyRow, reason: str) -> None:
         raise RuntimeError(f"gift {gift.number} is written down, and its transfer is not there")
     transfer = gift.returned(sent.id, reason)
     with LedgerTransaction(tx, tx.core.rules.ledger, places_of(slot, [transfer]), tx.now) as books:
-        books.give_back(slot, transfer, plan_return(reversals.uses_of(tx, sent), sent.amount))
+        books.give_back(slot, transfer, plan_return(sent.lots_used(), sent.amount))
         books.expire(slot, gift.given_from)
         ended = {**row._asdict(), "status": GiftStatus.RETURNED, "reason": reason, "ended_at": tx.now}
         book = books.book(slot, gift.given_from)

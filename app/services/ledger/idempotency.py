@@ -21,6 +21,7 @@ from app.domain.ledger import (
     fingerprint_between,
     names_of,
 )
+from app.domain.lots import uses_in
 from app.domain.numbers import rival_ids
 from app.models.ledger import ACCOUNTS, HOLDS, LOTS, REFUSALS, TRANSFERS
 from app.models.orders import IDEMPOTENCY
@@ -64,12 +65,18 @@ class Stored:
     cause: uuid.UUID | None
     lot: int
     """The one lot made, used or restored; 0: none or several."""
+    uses: Any
+    """Where there are several: as they are stored."""
     made: Lot | None
     at: datetime
     hash: bytes
 
     def posted(self) -> Posted:
         return Posted(self.id, self.amount, self.balance, self.version, self.at, repeated=True)
+
+    def lots_used(self) -> list[tuple[int, int]]:
+        """The lots that it used or restored, and how much of each, in the order of their use."""
+        return [(self.lot, self.amount)] if self.lot else uses_in(self.uses)
 
     def fingerprint(self) -> bytes:
         texts = (self.kind, self.reference, self.note, self.actor)
@@ -117,6 +124,7 @@ def stored(row: Any) -> Stored:
         actor=row.actor,
         cause=row.cause_id,
         lot=row.lot,
+        uses=row.uses,
         made=made,
         at=row.created_at,
         hash=bytes(row.hash),

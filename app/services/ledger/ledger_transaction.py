@@ -23,7 +23,7 @@ from app.domain.ledger import AccountName, Posted, Refused, Transfer, debt_of, m
 from app.domain.limits import LedgerRules, periods
 from app.domain.lots import NEVER, LotLeft
 from app.domain.opening import SEALED_KINDS
-from app.models.ledger import ACCOUNTS, GRANT_SEALS, LOT_USES, LOTS, MARKS, REFUSALS, TRANSFERS
+from app.models.ledger import ACCOUNTS, GRANT_SEALS, LOTS, MARKS, REFUSALS, TRANSFERS
 from app.services.base.statements import LostRace, Move, RowInsert
 from app.services.base.transaction import Transaction
 from app.services.events.outbox import Event, Outbox, cause_in
@@ -41,7 +41,7 @@ _MARKS = {
 _Row = dict[str, Any]
 _ENDS = {hold_rows.RELEASED: EventType.HOLD_RELEASED, hold_rows.EXPIRED: EventType.HOLD_EXPIRED}
 _ADD_TRANSFERS = RowInsert(TRANSFERS, lambda insert: insert.on_conflict_do_nothing())
-_ADD_LOTS, _ADD_USES, _ADD_MARKS = RowInsert(LOTS), RowInsert(LOT_USES), RowInsert(MARKS)
+_ADD_LOTS, _ADD_MARKS = RowInsert(LOTS), RowInsert(MARKS)
 _ADD_SEALS = RowInsert(GRANT_SEALS)
 _ADD_REFUSALS = RowInsert(REFUSALS, lambda insert: insert.on_conflict_do_nothing())
 
@@ -91,7 +91,7 @@ class LedgerTransaction:
             self.known |= {(slot, found) for found in idempotency.find_ids(session, slot, by_slot[slot])}
         self.is_claimed = key != accounts.NO_KEY and idempotency.is_claimed(session, locked.known, key)
         self._changed: dict[accounts.AccountPlace, Book] = {}
-        self._transfers, self._lots, self._uses = list[_Row](), list[_Row](), list[_Row]()
+        self._transfers, self._lots = list[_Row](), list[_Row]()
         self._refusals, self._marks, self._seals = list[_Row](), list[_Row](), list[_Row]()
         self._outbox = Outbox(ACCOUNTS, at)
         self._holds: dict[uuid.UUID, Held] = {}
@@ -114,7 +114,7 @@ class LedgerTransaction:
             tx.later(statement, values, wrong=LostRace)
         tx.later(accounts.WRITE, list(map(accounts.row_of, books)))
         tx.later(_ADD_TRANSFERS, self._transfers, wrong=Raced)
-        inserts = {_ADD_LOTS: self._lots, _ADD_USES: self._uses, _ADD_MARKS: self._marks, _ADD_SEALS: self._seals}
+        inserts = {_ADD_LOTS: self._lots, _ADD_MARKS: self._marks, _ADD_SEALS: self._seals}
         for insert, rows in inserts.items():
             if rows:
                 tx.later(insert, rows)
@@ -365,15 +365,12 @@ class LedgerTransaction:
                 "reference": transfer.reference,
                 "note": transfer.note,
                 "actor": transfer.actor,
+                "uses": entry.uses or None,
             }
         )
         kind = coin_events.event_of(transfer)
         if kind in self.rules.events:
             self.tell(book, kind, coin_events.coins_data(transfer, posted), transfer.actor)
-        if entry.uses:
-            (lot, amount), *more = entry.uses
-            use = {"slot": book.slot, "account_id": book.id, "version": entry.version}
-            self._uses.append({**use, "lot": lot, "position": 0, "amount": amount, "more": more})
         return posted
 
     def _number(self, slot: int, name: AccountName) -> int:

@@ -18,14 +18,13 @@ from app.domain.deciding import Booking, sale_scope, sale_steps
 from app.domain.facts import Kind
 from app.domain.gifts import GIFT_RECEIVED, GiftStatus
 from app.domain.ledger import REVERSAL
-from app.domain.lots import uses_in
 from app.domain.numbers import keyed_uuid, parse_number, slot_of_number, slot_of_user
 from app.domain.refunding import MONEY_KINDS, REFUND
 from app.models.agreements import PERIODS
 from app.models.base import AnyRow
 from app.models.fulfilments import FULFILMENTS
 from app.models.gifts import GIFT_PARTS, GIFTS
-from app.models.ledger import ACCOUNTS, LOT_USES, LOTS, TRANSFERS
+from app.models.ledger import ACCOUNTS, LOTS, TRANSFERS
 from app.models.orders import FACTS, Order, Payment
 from app.models.slot_guard import sweep
 from app.services.base.transaction import Transaction
@@ -34,7 +33,7 @@ SALE = "payment"
 """The kind of the transfer that books a payment to sales; its reference is the number of the payment."""
 ROWS_NAMED = 100
 """One statement names so many rows at the most."""
-_A, _L, _T, _U, _G, _P, _F = (table.c for table in (ACCOUNTS, LOTS, TRANSFERS, LOT_USES, GIFTS, GIFT_PARTS, FACTS))
+_A, _L, _T, _G, _P, _F = (table.c for table in (ACCOUNTS, LOTS, TRANSFERS, GIFTS, GIFT_PARTS, FACTS))
 _OF = TRANSFERS.alias("of")
 _O, _Y, _W, _D = Order.__table__.c, Payment.__table__.c, FULFILMENTS.c, PERIODS.c
 _Item = TypeVar("_Item")
@@ -116,13 +115,13 @@ _BEFORE = TRANSFERS.alias("before")
 _POSTINGS = (
     select(
         *(_T.slot, _T.book_id, _T.version, _T.kind, _T.lot, _T.amount, _T.created_at, _T.effective_at, _T.cause_id),
+        _T.uses,
         (_T.credit_id == _T.book_id).label("is_credit"),
         _OF.c.kind.label("of_kind"),
     )
     .prefix_with(sweep("report"))
     .outerjoin(_OF, and_(_T.kind == REVERSAL, _OF.c.slot == _T.slot, _OF.c.id == _T.cause_id))
 )
-_USES = select(_U.slot, _U.account_id, _U.version, _U.lot, _U.amount, _U.more).prefix_with(sweep("report"))
 
 
 WITH_COINS = (
@@ -165,18 +164,13 @@ def read_named_lots(session: Transaction, names: Sequence[LotName]) -> list[AnyR
     return list(_rows(session, _LOTS, (_L.slot, _L.account_id, _L.version), names))
 
 
-def postings_of(
-    session: Transaction, since: Mapping[tuple[int, int], int]
-) -> tuple[list[AnyRow], dict[LotName, list[tuple[int, int]]]]:
-    """What was booked in these accounts after the given version of each; and of which lots, where there are several."""
-    postings, uses = list[AnyRow](), defaultdict[LotName, list[tuple[int, int]]](list)
+def postings_of(session: Transaction, since: Mapping[tuple[int, int], int]) -> list[AnyRow]:
+    """What was booked in these accounts after the given version of each."""
+    postings = list[AnyRow]()
     for part in groups_of(sorted(since.items()), ROWS_NAMED):
         booked = or_(*(and_(_T.slot == s, _T.book_id == book, _T.version > v) for (s, book), v in part))
         postings += session.connection().execute(_POSTINGS.where(booked))
-        used = or_(*(and_(_U.slot == s, _U.account_id == book, _U.version > v) for (s, book), v in part))
-        for row in session.connection().execute(_USES.where(used)):
-            uses[LotName(row.slot, row.account_id, row.version)] += uses_in(row.lot, row.amount, row.more)
-    return postings, uses
+    return postings
 
 
 def versions_before(session: Transaction, accounts: Iterable[tuple[int, int]], moment: datetime) -> dict[Any, int]:

@@ -18,6 +18,7 @@ from operator import attrgetter, itemgetter
 from app.domain.fulfilment import FulfilledBy
 from app.domain.gifts import GIFT, GIFT_RECALLED, GIFT_RECEIVED
 from app.domain.ledger import EXPIRY, REVERSAL
+from app.domain.lots import uses_in
 from app.domain.plan_revenue import PlanPool, ends_of_plan_days
 from app.domain.recognition import (
     NO_BREAKAGE,
@@ -184,10 +185,8 @@ def _note_changes(session: Transaction, wanted: Sequence[_Bought], reading: Read
     for name, (bought, _) in owners.items():
         if bought.from_start:
             versions[name[:2]] = min(versions[name[:2]], name.version - 1)
-    postings, uses = postings_of(session, versions)
-    for posting in postings:
-        name = LotName(posting.slot, posting.book_id, posting.version)
-        for version, amount in [(posting.lot, posting.amount)] if posting.lot else uses.get(name, ()):
+    for posting in postings_of(session, versions):
+        for version, amount in [(posting.lot, posting.amount)] if posting.lot else uses_in(posting.uses):
             owner = owners.get(LotName(posting.slot, posting.book_id, version))
             if owner is not None and (owner[0].from_start or posting.created_at >= since):
                 _note_posting(*owner, posting, amount, reading)

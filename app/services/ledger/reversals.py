@@ -6,14 +6,11 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, select
-
 from app.domain.ledger import REVERSAL, InvalidTransfer, NoSuchEntry, Posted, Refused, Transfer, digest_of
 from app.domain.limits import LedgerRules, periods
-from app.domain.lots import plan_return, uses_in
+from app.domain.lots import plan_return
 from app.domain.numbers import keyed_uuid
 from app.domain.spending import CAPTURE, DEBIT, GRANT, SPEND
-from app.models.ledger import LOT_USES
 from app.services.base.transaction import Transaction
 from app.services.ledger import idempotency
 from app.services.ledger.idempotency import Stored
@@ -23,12 +20,6 @@ from app.services.ledger.spends import DEFAULTS
 REVERSIBLE = (SPEND, CAPTURE, DEBIT, GRANT)
 """The kinds of transfer that a caller may reverse, and reversals of these. What facts, refunds and time booked, only
 facts, refunds and time change: else a purchase could be taken twice."""
-U = LOT_USES.c
-_USES = (
-    select(U.lot, U.amount, U.more)
-    .where(U.slot == bindparam("p_slot"), U.account_id == bindparam("p_book"), U.version == bindparam("p_version"))
-    .order_by(U.position)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +83,6 @@ def reverse(
         return _book(books, slot, transfer, of)
 
 
-def uses_of(session: Transaction, of: Stored) -> list[tuple[int, int]]:
-    """Which lots a transfer used, and how much of each."""
-    if of.lot:
-        return [(of.lot, of.amount)]
-    values = {"p_slot": of.slot, "p_book": of.book_id, "p_version": of.version}
-    return [part for row in session.connection().execute(_USES, values) for part in uses_in(*row)]
-
-
 def _origin(session: Transaction, of: Stored) -> Stored:
     """What a chain of reversals began with."""
     while of.kind == REVERSAL and of.cause is not None:
@@ -128,7 +111,7 @@ def _refused(
 
 def _book(books: LedgerTransaction, slot: int, transfer: Transfer, of: Stored) -> Posted:
     if transfer.credit.is_wallet:
-        uses = plan_return(uses_of(books.session, of), transfer.amount)
+        uses = plan_return(of.lots_used(), transfer.amount)
         if of.kind == SPEND:
             books.book(slot, transfer.credit).uncount_spent(transfer.amount, periods(of.at, books.rules.zone))
         return books.give_back(slot, transfer, uses)

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, select
 from app.domain.ledger import AccountName, NoSuchEntry
 from app.domain.lots import uses_in
 from app.domain.numbers import slot_of_number, slot_of_user
-from app.models.ledger import ACCOUNTS, LOT_USES, TRANSFERS
+from app.models.ledger import ACCOUNTS, TRANSFERS
 from app.models.slot_guard import sweep
 from app.services.base.context import Core, Tx
 from app.services.base.list_pages import (
@@ -32,7 +32,7 @@ from app.services.base.list_pages import (
 from app.services.base.statements import Statement
 from app.services.ledger import accounts
 
-A, T, U = ACCOUNTS.c, TRANSFERS.c, LOT_USES.c
+A, T = ACCOUNTS.c, TRANSFERS.c
 _FROM, _TO = ACCOUNTS.alias("debited"), ACCOUNTS.alias("credited")
 _LAST_VERSION = 2**63 - 1
 
@@ -102,12 +102,7 @@ _TRANSFERS = (
     .join(_TO, and_(_TO.c.slot == T.slot, _TO.c.id == T.credit_id))
 )
 """The columns are the fields of ListedTransfer, in their order."""
-_ONE = Statement(_TRANSFERS.add_columns(T.book_id, T.lot).where(T.slot == bindparam("slot"), T.id == bindparam("id")))
-_PARTS = Statement(
-    select(U.lot, U.amount, U.more)
-    .where(U.slot == bindparam("slot"), U.account_id == bindparam("book"), U.version == bindparam("version"))
-    .order_by(U.position)
-)
+_ONE = Statement(_TRANSFERS.add_columns(T.lot, T.uses).where(T.slot == bindparam("slot"), T.id == bindparam("id")))
 _BOOK = select(A.id).where(*accounts.names_account()).scalar_subquery()
 
 
@@ -176,12 +171,9 @@ def view_transfer(core: Core, user_id: str | None, transfer_id: uuid.UUID) -> tu
         row = _ONE.row(tx, {"slot": slot, "id": transfer_id})
         if row is None:
             return None
-        *shown, book, lot = row
+        *shown, lot, uses = row
         found = ListedTransfer(*shown)
-        if lot:
-            return found, [LotPart(lot, found.amount)]
-        rows = _PARTS.rows(tx, {"slot": slot, "book": book, "version": found.version})
-        return found, [LotPart(*part) for row in rows for part in uses_in(*row)]
+        return found, [LotPart(lot, found.amount)] if lot else [LotPart(*part) for part in uses_in(uses)]
 
     answer = core.at(slot).alone(read)
     if answer is None or user_id not in (None, answer[0].user):

@@ -91,7 +91,8 @@ def _interventions(tx: Tx, row: AnyRow, window: Window) -> Iterator[TimelineEntr
 
 
 def _calls(tx: Tx, row: AnyRow, window: Window) -> Iterator[TimelineEntry]:
-    about = or_(_c.agreement_id == row.id, _c.payment_id.in_(_payments_of(row)))
+    payments = tx.scalars(_payments_of(row)).all()  # within the condition: every call of the slot would be looked at
+    about = or_(_c.agreement_id == row.id, _c.payment_id.in_(payments))
     mine = select(*_c).where(_c.slot == row.slot, about)
     yield from map(call_entry, tx.execute(window.of(mine, _c.at, _c.id)))
 

@@ -52,6 +52,8 @@ def test_what_the_domain_wrote_is_proved(story: WrittenBook) -> None:
         {"reference": "shield"},
         {"note": "a gift"},
         {"actor": "ann"},
+        {"uses": [[1, 1], [2, 2]]},
+        {"uses": [[1]]},
     ],
     ids=str,
 )

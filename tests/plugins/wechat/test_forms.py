@@ -59,11 +59,14 @@ def test_everything_else_is_refused(body: bytes) -> None:
         b'{"a":NaN}',
         b'{"a":-Infinity}',
         b'{"a":"\\u0000"}',
+        b'{"a\\u0000":"b"}',
+        b'{"a":"\\u005cu0000"}',
         b'{"a":12345678901234567890}',
         b'{"a":0.' + b"1" * 40 + b"}",
         b"\xef\xbb\xbf{}",
         "{}".encode("utf-16"),
         b'{"a":"\\ud800"}',
+        b'{"a":"\\uDfFf"}',
         b"[]",
         b"null",
         b"",
@@ -77,7 +80,12 @@ def test_json_that_could_be_read_in_two_ways_or_not_be_stored_is_refused(body: b
 
 
 def test_fractions_stay_text() -> None:
-    assert parse_json(b'{"a":6.00,"b":1e400,"c":6,"d":"\\u91d1"}') == {"a": "6.00", "b": "1e400", "c": 6, "d": "金"}
+    assert parse_json(b'{"a":6.00,"b":1e400,"c":6,"d":"\\u91d1 \\ud83d\\ude00"}') == {
+        "a": "6.00",
+        "b": "1e400",
+        "c": 6,
+        "d": "金 😀",
+    }
 
 
 def test_a_signature_has_one_spelling_only() -> None:

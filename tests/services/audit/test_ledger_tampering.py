@@ -18,7 +18,6 @@ LATER = "'2026-03-30 00:00:00.000000'"
 MINE = "slot = :slot AND book_id = :wallet"
 WALLET = "slot = :slot AND id = :wallet"
 LOT = "slot = :slot AND account_id = :wallet AND version = 6"
-USE = "slot = :slot AND account_id = :wallet AND version = 4"
 OPEN = "slot = :slot AND id = :open"
 REFUSED = "slot = :slot AND id = :refused"
 MARK = "slot = :slot AND account_id = :wallet AND number = 3"
@@ -63,6 +62,7 @@ EDITS: dict[str, Edits] = {
         **_each(FOURTH, "transfers {t4}", kind="kind = 'gift'", reference="reference = 'x'", note="note = 'x'"),
         **_each(FOURTH, "transfers {t4}", actor="actor = 'bob'", effective_at="effective_at = '2026-01-01'"),
         **_each(f"{MINE} AND kind = 'reversal'", "transfers {t8}", cause_id="cause_id = :other_id"),
+        **_each(FOURTH, "transfers {t4}", uses="uses = NULL"),
     },
     "lots": {
         **_each(LOT, "transfers {t6}", slot=ELSEWHERE, account_id="account_id = :gem", version="version = 500"),
@@ -71,12 +71,6 @@ EDITS: dict[str, Edits] = {
         **_each(LOT, "transfers {t6}", value_minor="value_minor = 1", currency="currency = 'EUR'"),
         **_each(LOT, "lots {wallet}/6", granted="granted = granted + 5", remaining="remaining = remaining + 1"),
         **_each(LOT, "lots {wallet}/6", created_at=f"created_at = {LATER}"),
-    },
-    "lot_uses": {
-        **_each(USE, "transfers {t4}", slot=ELSEWHERE, account_id="account_id = :gem", version="version = 5"),
-        **_each(USE, "transfers {t4}", lot="lot = 3", amount="amount = amount + 1"),
-        **_each(USE, "lot_uses {wallet}/4", position="position = position + 5"),
-        **_each(USE, "transfers {t4}", more="more = NULL"),
     },
     "holds": {
         **_each(OPEN, "holds {open}", slot=ELSEWHERE, id="id = :other_id", account_id="account_id = :gem"),
@@ -108,10 +102,19 @@ EDITS: dict[str, Edits] = {
 }
 COLUMNS = [(table, column) for table, edits in EDITS.items() for column in edits]
 MORE_EDITS = {
-    "uses of lots that are no pairs": (f"UPDATE lot_uses SET more = '[[3]]' WHERE {USE}", "lot_uses {wallet}/4"),
+    "uses of lots that are no pairs": (f"UPDATE transfers SET uses = '[[3]]' WHERE {FOURTH}", "transfers {t4}"),
+    "uses of lots that are no list": (f"UPDATE transfers SET uses = '7' WHERE {FOURTH}", "transfers {t4}"),
     "a use of a lot that took a truth": (
-        f"UPDATE lot_uses SET more = '[[2, true]]' WHERE {USE}",
-        "lot_uses {wallet}/4",
+        f"UPDATE transfers SET uses = '[[1, 4], [2, true]]' WHERE {FOURTH}",
+        "transfers {t4}",
+    ),
+    "uses of lots in another order": (
+        f"UPDATE transfers SET uses = '[[2, 1], [1, 5]]' WHERE {FOURTH}",
+        "transfers {t4}",
+    ),
+    "uses of a transfer that names its lot": (
+        f"UPDATE transfers SET uses = '[[1, 1]]' WHERE {MINE} AND version = 5",
+        "transfers {t5}",
     ),
     "what remained of the open lot": (
         "UPDATE lots SET remaining = remaining - 1 WHERE slot = :slot AND account_id = :wallet AND version = 3",
@@ -164,7 +167,6 @@ DELETIONS = {
         "lots WHERE slot = :slot AND account_id = :wallet AND version = 3",
         "transfers {t3}",
     ),
-    "lot_uses": (f"lot_uses WHERE {USE}", "transfers {t4}"),
     "holds, an open one": (f"holds WHERE {OPEN}", "holds {open}"),
     "holds, a captured one": ("holds WHERE slot = :slot AND id = :finished", "holds {finished}"),
     "holds, one that was released uncaptured": ("holds WHERE slot = :slot AND id = :released", "holds {released}"),
@@ -186,8 +188,6 @@ INSERTIONS = {
     "transfers ": ("kind = 'payment'", {"id": ":other_id", "version": "version + 1"}, "transfers {other_id}"),
     "lots": (LOT, {"version": "500"}, "lots {wallet}/500"),
     "lots ": (LOT, {"version": "5"}, "lots {wallet}/5"),
-    "lot_uses": (USE, {"version": "5", "position": "0"}, "transfers {t5}"),
-    "lot_uses ": (USE, {"version": "400"}, "lot_uses {wallet}/400"),
     "holds": (OPEN, {"id": ":other_id"}, "holds {other_id}"),
     "refusals": (REFUSED, {"id": ":other_id"}, "refusals {other_id}"),
     "marks": (MARK, {"number": ":last_mark + 1"}, "marks {wallet}/{next_mark}"),

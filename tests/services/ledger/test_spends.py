@@ -22,7 +22,7 @@ from app.domain.ledger import (
 from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.lots import SpendOrder
 from app.domain.spending import debit
-from app.models.ledger import ACCOUNTS, LOT_USES, LOTS
+from app.models.ledger import ACCOUNTS, LOTS, TRANSFERS
 from app.services.base.transaction import Sessions, read, transact
 from app.services.ledger import balances, post, spend
 from tests.support.wallet_owner import DAY, NOW, WalletOwner, code
@@ -139,8 +139,8 @@ def test_a_spend_over_several_lots_is_one_transfer_and_repeats_as_one(owner: Wal
     assert isinstance(first, Posted)
     assert isinstance(again, Posted)
     assert (again.id, again.version, again.balance, again.repeated) == (first.id, first.version, first.balance, True)
-    uses = select(LOT_USES.c.lot, LOT_USES.c.amount, LOT_USES.c.more).where(LOT_USES.c.slot == owner.slot)
-    assert read(owner.sessions, lambda s: s.execute(uses).all()) == [(1, 10, [[2, 10], [3, 5]])]
+    uses = select(TRANSFERS.c.lot, TRANSFERS.c.uses).where(TRANSFERS.c.slot == owner.slot, TRANSFERS.c.kind == "spend")
+    assert read(owner.sessions, lambda s: s.execute(uses).all()) == [(0, [[1, 10], [2, 10], [3, 5]])]
     assert owner.balance().balance == 105
 
 
