@@ -285,7 +285,12 @@ def test_every_coin_that_moves_is_told_so_that_a_reader_can_keep_the_same_books(
 
 @pytest.mark.one_database
 def test_the_feed_waits_for_an_event_and_is_not_for_users(world: World, api: ApiClient, told: Told) -> None:
-    assert api.get("/v1/events", wait="1").json == {"events": [], "next": "MTow", "more": False}
+    assert api.get("/v1/events", wait="1").json == {
+        "events": [],
+        "next": "MTow",
+        "more": False,
+        "missing_databases": [],
+    }
     for bad in ({"wait": "21"}, {"types": "coins.stolen"}, {"after": "nonsense"}, {"limit": "0"}):
         answer = api.get("/v1/events", **bad)
         assert answer.status_code == (404 if "after" in bad else 422)
