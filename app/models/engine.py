@@ -56,6 +56,7 @@ def engine_options(url: str, *, durable: bool = True, only_reads: bool = False) 
         "pool_size": POOL_SIZE,
         "max_overflow": 0,
         "pool_timeout": POOL_WAIT_SECONDS,
+        "pool_use_lifo": True,  # the one that was used last has the statements prepared
         "connect_args": {
             "options": options,
             "connect_timeout": DATABASE_CONNECT_SECONDS,
