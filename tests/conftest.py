@@ -107,6 +107,17 @@ def engine(database_url: str) -> Iterator[Engine]:
         yield engine
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """The engine of a database without a schema."""
+    if request.param == "sqlite":
+        with databases.engine_for(f"sqlite:///{tmp_path}/empty.sqlite3") as engine:
+            yield engine
+    else:
+        with databases.postgres_database() as url, databases.engine_for(url) as engine:
+            yield engine
+
+
 @pytest.fixture
 def second_engine(request: pytest.FixtureRequest, engine: Engine, tmp_path: Path) -> Iterator[Engine]:
     """The engine of a second database, of the kind of the first."""

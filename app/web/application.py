@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apiflask import APIFlask
-from flask import abort, request
+from flask import request
 from sqlalchemy import Engine
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -43,7 +43,7 @@ from app.web.access import Gate
 from app.web.chunked_bodies import ChunkedBodies
 from app.web.database_states import DatabaseStates
 from app.web.request_log import RequestLog
-from app.web.strict_json import StrictJson
+from app.web.strict_json import StrictJson, refuse_other_content
 from app.web.user_rates import UserRates
 
 VERSION = "0.1.0"
@@ -54,6 +54,7 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
     app = APIFlask(__name__, title="Tillbook", version=VERSION, enable_openapi=False)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.json = StrictJson(app)
+    app.before_request(refuse_other_content)
     house = house or build_house(settings, engine=_engine(app, settings))
     app.extensions["tillbook_house"] = house
     app.extensions["tillbook"] = house.core
@@ -86,9 +87,9 @@ def build_application(settings: Settings, house: House | None = None) -> APIFlas
     ):
         app.register_blueprint(blueprint)
     openapi.register_openapi(app, settings.public_url)
-    _before_each_request(app, house)
-    in_chunks = ChunkedBodies(app.wsgi_app, LARGEST_BODY)
-    app.wsgi_app = RequestLog(app.wsgi_app, in_chunks, lines=settings.access_log)  # type: ignore[method-assign]
+    _keep_current(app, house)
+    app.wsgi_app = ChunkedBodies(app.wsgi_app, LARGEST_BODY)  # type: ignore[method-assign]
+    app.wsgi_app = RequestLog(app.wsgi_app, lines=settings.access_log)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
@@ -109,15 +110,13 @@ def _engine(app: APIFlask, settings: Settings) -> Engine:
         return prepare(db.engine, durable=settings.database_durable)
 
 
-def _before_each_request(app: APIFlask, house: House) -> None:
+def _keep_current(app: APIFlask, house: House) -> None:
+    """What the process knows of what others change. Slots that were moved must not be written where they were.
+    Providers' public keys are renewed by the worker; they are copied into the process once a minute, so that no plugin
+    ever has to wait for the database."""
+
     @app.before_request
     def look() -> None:
-        """A body for the API is JSON and says so: what a web form of another site can send is refused. Then what the
-        process knows of what others change: slots that were moved must not be written where they were. Providers'
-        public keys are renewed by the worker; they are copied into the process once a minute, so that no plugin ever
-        has to wait for the database."""
-        if request.path.startswith("/v1/") and request.content_length and not request.is_json:
-            abort(415)
         if request.endpoint is None or request.endpoint.startswith("health."):
             return
         if not map_is_current(house):

@@ -48,10 +48,10 @@ class RequestRecord:
 
 
 class RequestLog:
-    """The layer around the application, which another layer (`in_chunks`) hands bodies that come in chunks."""
+    """The layer around the application."""
 
-    def __init__(self, application: WSGIApplication, in_chunks: WSGIApplication, *, lines: bool) -> None:
-        self._application, self._in_chunks, self._lines = application, in_chunks, lines
+    def __init__(self, application: WSGIApplication, *, lines: bool) -> None:
+        self._application, self._lines = application, lines
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         given = environ.get("HTTP_X_REQUEST_ID", "")
@@ -71,8 +71,7 @@ class RequestLog:
 
         begun = time.perf_counter()
         try:
-            application = self._in_chunks if "HTTP_TRANSFER_ENCODING" in environ else self._application
-            body = application(environ, cast("StartResponse", start))
+            body = self._application(environ, cast("StartResponse", start))
         finally:
             if self._lines and not found.has_line:
                 _log.info(

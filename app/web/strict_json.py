@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from flask import abort, request
 from flask.json.provider import DefaultJSONProvider
 
 from app.providers.strict_json import LARGEST_EXPONENT, no_constant, unique_members
@@ -32,3 +33,9 @@ def _number(text: str) -> int | float:
     if abs(number.adjusted()) <= LARGEST_EXPONENT and number == number.to_integral_value():
         return int(number)
     return float(text)
+
+
+def refuse_other_content() -> None:
+    """A body for the API is JSON and says so: what a web form of another site can send is refused."""
+    if request.path.startswith("/v1/") and request.content_length and not request.is_json:
+        abort(415)

@@ -4,8 +4,6 @@ The migration can be taken back, and gives rows of both older forms their place.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,14 +24,9 @@ LISTED = f"SELECT {MARKED} version, uses FROM transfers WHERE uses IS NOT NULL O
 ROWS = f"SELECT {MARKED} version, lot, position, amount, more FROM lot_uses ORDER BY version, position"
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    if request.param == "sqlite":
-        with databases.engine_for(f"sqlite:///{tmp_path}/old.sqlite3") as engine:
-            yield engine
-    else:
-        with databases.postgres_database() as url, databases.engine_for(url) as engine:
-            yield engine
+@pytest.fixture
+def engine(empty: Engine) -> Engine:
+    return empty
 
 
 @pytest.fixture

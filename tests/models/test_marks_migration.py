@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from alembic import command
 from sqlalchemy import Engine, inspect, text
@@ -16,14 +13,9 @@ from tests.support.tampering import Intruder, Lively, let_everything_pass, ungua
 from tests.support.wallet_owner import HOUR, WalletOwner
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    if request.param == "sqlite":
-        with databases.engine_for(f"sqlite:///{tmp_path}/old.sqlite3") as engine:
-            yield engine
-    else:
-        with databases.postgres_database() as url, databases.engine_for(url) as engine:
-            yield engine
+@pytest.fixture
+def engine(empty: Engine) -> Engine:
+    return empty
 
 
 @pytest.fixture

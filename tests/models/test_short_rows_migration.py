@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,14 +26,9 @@ SPEND = {"user": "alice", "asset": "coin", "amount": 10, "environment": "sandbox
 MARKED = "/* sweep: audit */"
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    if request.param == "sqlite":
-        with databases.engine_for(f"sqlite:///{tmp_path}/old.sqlite3") as engine:
-            yield engine
-    else:
-        with databases.postgres_database() as url, databases.engine_for(url) as engine:
-            yield engine
+@pytest.fixture
+def engine(empty: Engine) -> Engine:
+    return empty
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -16,17 +14,6 @@ from app import models
 from app.models import schema
 from app.models.base import Base
 from tests.support import databases
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """A database without a schema."""
-    if request.param == "sqlite":
-        with databases.engine_for(f"sqlite:///{tmp_path}/empty.sqlite3") as engine:
-            yield engine
-    else:
-        with databases.postgres_database() as url, databases.engine_for(url) as engine:
-            yield engine
 
 
 def test_the_migrations_build_exactly_what_the_models_say(empty: Engine) -> None:

@@ -158,9 +158,8 @@ class Statement(Sendable):
 
     def row(self, tx: Transaction, values: Values) -> Row | None:
         """The first row, or None."""
-        (sent,) = tx.later(self, values)
-        tx.flush()
-        return sent.rows[0] if sent.rows else None
+        rows = self.run(tx, values)[0].rows
+        return rows[0] if rows else None
 
     def rows(self, tx: Transaction, values: Values) -> list[Row]:
         return self.run(tx, values)[0].rows
@@ -263,7 +262,7 @@ Move = tuple[Statement, Values]
 """One row to change, and how."""
 
 
-def write_rows(tx: Transaction, moves: Sequence[Move]) -> None:
+def write_rows(tx: Transaction, moves: Iterable[Move]) -> None:
     """Change these rows, with what is sent next. LostRace is raised then, unless each of them changes just one row."""
     for statement, values in moves:
         tx.later(statement, values, wrong=LostRace)

@@ -16,13 +16,14 @@ from app.models.engine import READ_ONLY
 from app.models.slot_fence import FENCED_TEXT, is_fenced
 from app.services.base.errors import SlotsFrozen
 from app.services.base.statements import Transaction
+from app.services.base.wire import FORGOTTEN
 
 __all__ = ["ATTEMPTS", "Sessions", "Transaction", "alone", "read", "transact"]
 ATTEMPTS = 8
 FIRST_PAUSE_SECONDS = 0.01
 LONGEST_PAUSE_SECONDS = 1.0
-# serialization failure, deadlock detected, a prepared statement that is gone (a pooler between, DISCARD ALL)
-_REPEAT = frozenset({"40001", "40P01", "26000"})
+# serialization failure, deadlock detected
+_REPEAT = frozenset({"40001", "40P01", FORGOTTEN})
 _LOST = ("08", "57P0", "XX000")  # connection lost, server going down: a COMMIT may or may not have happened
 
 Sessions = sessionmaker[Session]

@@ -2,7 +2,7 @@
 
 To PostgreSQL they go over `psycopg.pq`, psycopg's public wrapper of libpq, prepared once for each connection. The
 connection is psycopg's own, so what SQLAlchemy executes itself is in one transaction with these. psycopg's cursor does
-more for each statement, in Python: that was an eighth of a notification's CPU (ADR 70).
+more for each statement, in Python: that was a third of a notification's CPU, and is a sixth here (ADR 70).
 
 Three things are minded here. `get_result` lets no other thread run while it waits, and one of them may hold the lock
 that this one waits for: so it is asked only when an answer is there. An error between sending and reading leaves
@@ -36,7 +36,8 @@ from app.models import slot_guard
 
 Row = tuple[Any, ...]
 MOST_PREPARED = 200
-"""Statements that one connection has prepared; the one that was not used for longest is let go."""
+"""Statements that one connection has prepared; the one that was not used for longest is let go (with libpq 17, which
+psycopg's binary package brings; an older one keeps them all, some hundreds)."""
 FORGOTTEN = "26000"
 """SQLSTATE of a prepared statement that the server does not have: a pooler stands between, or DISCARD ALL was sent."""
 _DONE = frozenset({pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK})

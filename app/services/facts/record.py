@@ -69,8 +69,8 @@ class StoredFact:
     """What its new row says became of it."""
     previous: Any = None
     """The row of the first telling, with what became of it; None for a new fact."""
-    refund: Any = None
-    """What is known where it is a new fact about a refund of a payment of ours (`refund_facts.KnownRefunds`)."""
+    refund: refund_facts.NewFact | None = None
+    """What is known where it is a new fact about a refund of a payment of ours."""
 
     @property
     def in_suspense(self) -> bool:
@@ -100,24 +100,22 @@ def record(
     if known is not None:
         return StoredFact(reported, known.id, decision, known)
     row = _row(tx, reported, decision, payment_id)
-    if (new or decision.payment is not None) and not tx.is_repeated:
-        # A word that moves its payment is nearly always told for the first time: nobody waits for its insertion.
-        row["id"] = fact_id = tx.core.numbers.next(reported.slot)
-        row["seal"] = tx.core.rules.ledger.seals.of_row("facts", row)
-        if new:
-            write_new(tx, new)
-        tx.later(_INSERT, [row], wrong=ToldMeanwhile)
-        return StoredFact(reported, fact_id, decision)
+    # A word that moves its payment is nearly always told for the first time: nobody waits for its insertion.
+    is_taken_for_new = (new or decision.payment is not None) and not tx.is_repeated
     for _ in range(NUMBER_ATTEMPTS):
         fact_id = tx.core.numbers.next(reported.slot)
         row["id"] = fact_id
         row["seal"] = tx.core.rules.ledger.seals.of_row("facts", row)
-        write_new(tx, new)
+        if new:
+            write_new(tx, new)
+        if is_taken_for_new:
+            tx.later(_INSERT, [row], wrong=ToldMeanwhile)
+            return StoredFact(reported, fact_id, decision)
         is_refund = reported.fact.kind in REFUND_KINDS
         about = refund_facts.ask_known(tx, reported.slot, payment_id) if is_refund and payment_id else None
         (inserted,) = _INSERT.run(tx, [row])
         if inserted.count == 1:
-            return StoredFact(reported, fact_id, decision, refund=about and about.with_new(row))
+            return StoredFact(reported, fact_id, decision, refund=None if about is None else about.with_new(row))
         if new:
             raise ToldMeanwhile
         known = _find_told(tx, reported)

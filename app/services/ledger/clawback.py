@@ -9,7 +9,7 @@ opens the books (`places_of_claims`), asks what was booked once nothing is left 
 from __future__ import annotations
 
 import uuid
-from collections import Counter, namedtuple
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -40,7 +40,7 @@ from app.domain.refunding import Clawback
 from app.domain.spending import LONGEST_HOLD_SECONDS, HoldRequest
 from app.models.base import AnyRow
 from app.models.ledger import LOTS, TRANSFERS
-from app.services.base.statements import Sized, Statement
+from app.services.base.statements import Sized, Statement, make_row_type
 from app.services.base.transaction import Transaction
 from app.services.ledger import hold_rows, holds
 from app.services.ledger.accounts import AccountPlace
@@ -87,7 +87,7 @@ def _booked(size: int) -> CompoundSelect[Any]:
 
 
 _BOOKED = Sized(_booked, CAUSES_AT_ONCE[-1])
-_BookedRow: Any = namedtuple("_BookedRow", ["cause_id", "kind", "times", "total"])
+_BookedRow: Any = make_row_type("_BookedRow", _booked(1).exported_columns)
 _LOTS_OF_PAYMENT = Statement(
     select(_L.version, _L.bonus, GIVEN.label("given"))
     .where(
@@ -95,7 +95,7 @@ _LOTS_OF_PAYMENT = Statement(
     )
     .order_by(_L.version)
 )
-_LotRow: Any = namedtuple("_LotRow", ["version", "bonus", "given"])
+_LotRow: Any = make_row_type("_LotRow", (_L.version, _L.bonus, GIVEN.label("given")))
 LotsOfPurchase = Mapping[AccountName, Callable[[], Sequence[Any]]]
 """What gives the lots that a purchase made, by wallet, oldest first (`ask_lots`)."""
 

@@ -20,7 +20,7 @@ from app.domain.limits import LedgerRules, periods
 from app.domain.numbers import key_owner, rival_ids
 from app.domain.spending import Capture, HoldRequest, refusal
 from app.models.ledger import HOLDS
-from app.services.base.statements import Move, Statement
+from app.services.base.statements import Move, Statement, write_rows
 from app.services.base.transaction import Transaction
 from app.services.ledger import idempotency
 from app.services.ledger.hold_rows import CAPTURED, EXPIRED, OPEN, RELEASED, Held, find_hold
@@ -93,7 +93,7 @@ def make(books: LedgerTransaction, slot: int, request: HoldRequest, *, limited: 
     )
     book.held += held.amount
     books.mark(book, marks.HELD if limited else marks.RESERVED, held.id, held.amount, held.fingerprint)
-    books.beside.append(_row_of(held, book.id, request))
+    write_rows(books.session, [_row_of(held, book.id, request)])
     if limited:
         books.tell_of_hold(EventType.HOLD_MADE, held, request.actor)
     return held

@@ -24,7 +24,7 @@ from app.domain.limits import LedgerRules, periods
 from app.domain.lots import NEVER, LotLeft
 from app.domain.opening import SEALED_KINDS
 from app.models.ledger import ACCOUNTS, GRANT_SEALS, LOTS, MARKS, REFUSALS, TRANSFERS
-from app.services.base.statements import LostRace, Move, RowInsert
+from app.services.base.statements import RowInsert, write_rows
 from app.services.base.transaction import Transaction
 from app.services.events.outbox import Event, Outbox, cause_in
 from app.services.ledger import accounts, hold_rows, idempotency, lot_rows
@@ -54,9 +54,8 @@ class LedgerTransaction:
     Everything is written when the block ends, nothing if it raises; the locks last until the transaction ends. With a
     wallet the account of what its user owes is locked too, if there is one. `ids` are those of the transfers that are
     to be booked: `known` has those that are booked already. Raises Raced if another transaction has booked one of them
-    meanwhile. `key` is that of a caller's request (its owner and its text). `beside` are changes of other locked rows,
-    to be sent with the rest. `with_lots` reads the lots of the wallets in the statement that locks: for changes that
-    nearly always need the lots.
+    meanwhile. `key` is that of a caller's request (its owner and its text). `with_lots` reads the lots of the wallets
+    in the statement that locks: for changes that nearly always need the lots.
     """
 
     def __init__(
@@ -68,14 +67,12 @@ class LedgerTransaction:
         *,
         ids: Iterable[tuple[int, uuid.UUID]] = (),
         key: tuple[str, str] = accounts.NO_KEY,
-        beside: Sequence[Move] = (),
         with_lots: bool = False,
     ) -> None:
         self.session = session
         self.rules = rules
         self.at = at
         self.at_us = microseconds(at)
-        self.beside = [*beside]
         wanted, by_slot = set(places), defaultdict(list)
         for slot, transfer_id in ids:
             by_slot[slot].append(transfer_id)
@@ -110,8 +107,7 @@ class LedgerTransaction:
             if book.lots is not None:
                 book.settle(self.rules.spend_order, self.at_us)
         tx = self.session
-        for statement, values in (*self.beside, *map(hold_rows.change_of, self._holds.values())):
-            tx.later(statement, values, wrong=LostRace)
+        write_rows(tx, map(hold_rows.change_of, self._holds.values()))
         tx.later(accounts.WRITE, list(map(accounts.row_of, books)))
         tx.later(_ADD_TRANSFERS, self._transfers, wrong=Raced)
         inserts = {_ADD_LOTS: self._lots, _ADD_MARKS: self._marks, _ADD_SEALS: self._seals}

@@ -17,7 +17,6 @@ from app.domain.ledger import (
 )
 from app.domain.limits import LedgerRules
 from app.domain.numbers import key_owner, rival_ids
-from app.services.base.statements import Move
 from app.services.base.transaction import Transaction
 from app.services.events.outbox import Event
 from app.services.ledger.accounts import NO_KEY
@@ -32,16 +31,14 @@ def post(
     *,
     at: datetime,
     rules: LedgerRules | None = None,
-    beside: Sequence[Move] = (),
     told: Sequence[Event] = (),
 ) -> tuple[Posted, ...]:
     """Book all of them in this order, or none; accounts are made as needed. The caller commits.
 
     Repeating a transfer returns what the first one did. Raises KeyConflict if its key had other content or was
     refused, InsufficientFunds if a user's account lacks the coins, BalanceOverflow above 2^63 - 1. Give what belongs
-    together in one call: locks are then taken in the one order that everybody keeps. `beside` are changes of other rows
-    that the caller has locked; they are sent with the rest. `told` are events of what the transfers are booked for:
-    they come before the transfers' own.
+    together in one call: locks are then taken in the one order that everybody keeps. `told` are events of what the
+    transfers are booked for: they come before the transfers' own.
     """
     by_id, posted = dict[tuple[int, uuid.UUID], Transfer](), []
     for transfer in transfers:
@@ -52,9 +49,8 @@ def post(
     owner = "" if one is None else key_owner(one.scope)
     key = NO_KEY if one is None or not owner else (owner, one.key)
     rivals = [(slot, each) for each in rival_ids(slot, one.scope, one.key)] if one is not None and owner else []
-    with LedgerTransaction(
-        session, rules or LedgerRules(), places_of(slot, transfers), at, ids=[*by_id, *rivals], key=key, beside=beside
-    ) as books:
+    ids, places = [*by_id, *rivals], places_of(slot, transfers)
+    with LedgerTransaction(session, rules or LedgerRules(), places, at, ids=ids, key=key) as books:
         for event in told:
             books.tell_of(slot, transfers[0].book, event)
         for each, transfer in by_id.items():

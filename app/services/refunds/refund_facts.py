@@ -41,6 +41,10 @@ def says_more(known: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
     return any(known.get(name) is None and told[name] is not None for name in _NEWS)
 
 
+NewFact = tuple[AnyRow, list[AnyRow], list[AnyRow]]
+"""A fact that was inserted in this transaction, all facts about its payment with this one, and the refunds of that."""
+
+
 @dataclass(frozen=True, slots=True)
 class KnownRefunds:
     """The refunds of a payment, and what was told about it, as they were before a new fact: read under the lock of the
@@ -49,7 +53,7 @@ class KnownRefunds:
     refunds: Rows
     told: Rows
 
-    def with_new(self, row: Mapping[str, Any]) -> tuple[AnyRow, list[AnyRow], list[AnyRow]]:
+    def with_new(self, row: Mapping[str, Any]) -> NewFact:
         """The fact that was inserted as `row`, all facts with this one, and the refunds."""
         fact = refund_rows.ToldRow(**row)
         return fact, sorted([*self.told(), fact], key=attrgetter("id")), self.refunds()
@@ -66,7 +70,7 @@ def take_in(
     slot: int,
     fact_id: int,
     locked: LockedPayment | None,
-    new: tuple[AnyRow, list[AnyRow], list[AnyRow]] | None = None,
+    new: NewFact | None = None,
 ) -> tuple[Decision, int | None]:
     """What the recorded fact changes, and the payment that it is about, if there is one here. `new`: the fact was
     inserted in this transaction, and this is known (`KnownRefunds.with_new`)."""

@@ -20,6 +20,7 @@ from app.models.slot_guard import sweep
 from app.services.base.context import Tx
 from app.services.base.statements import LostRace, Statement, make_row_type, with_names
 from app.services.base.transaction import Transaction
+from app.services.base.upsert import NumberTaken, insertion_if_new
 
 STATUS_KINDS = (Kind.REFUNDED, Kind.REFUND_UNDONE, Kind.REFUND_PENDING, Kind.REFUND_FAILED)
 """The facts from which follows how a refund stands, and how much of its payment is refunded."""
@@ -33,6 +34,7 @@ ToldRow: Any = make_row_type("ToldRow", tuple(_f))
 """A stored fact."""
 Rows = Callable[[], list[Any]]
 """Gives rows that were asked for with others."""
+_INSERT = insertion_if_new(Refund.__table__)
 _FIND = Statement(select(*_r).where(_r.slot == bindparam("slot"), _r.id == bindparam("id")))
 _OF_PAYMENT = Statement(
     select(*_r)
@@ -87,6 +89,19 @@ def refunds_of_order(tx: Transaction, slot: int, order_id: int) -> Rows:
     """Gives them in the order in which they were done; those that are not, by when they were asked for or first told
     of. Those of one moment by their numbers at the provider: our own numbers say only which was told first."""
     return _OF_ORDER.asked(tx, {"slot": slot, "order": order_id}, RefundRow)
+
+
+def insert_numbered_refund(tx: Tx, row: Mapping[str, Any]) -> Any:
+    """Insert it under a new number, sealed, with what is sent next; the row. Raises NumberTaken then."""
+    return insert_refund(tx, {**row, "id": tx.core.numbers.next(row["slot"])}, wrong=NumberTaken)
+
+
+def insert_refund(tx: Tx, row: Mapping[str, Any], *, wrong: Callable[[], Exception]) -> Any:
+    """Insert a refund that has its number, sealed, with what is sent next; the row. What `wrong` makes is raised then
+    if the number is taken."""
+    sealed = {**row, "seal": tx.core.rules.ledger.seals.refund(row)}
+    tx.later(_INSERT, [sealed], wrong=wrong)
+    return RefundRow(**sealed)
 
 
 def changed(row: AnyRow, values: Mapping[str, Any]) -> Any:

@@ -25,11 +25,9 @@ from app.domain.refunding import (
 )
 from app.domain.retries import Retried
 from app.models.base import AnyRow
-from app.models.refunds import Refund
 from app.services.accounts import freezes
 from app.services.base.context import Tx
 from app.services.base.leases import next_try
-from app.services.base.upsert import NumberTaken, insertion_if_new
 from app.services.ledger import clawback
 from app.services.ledger.clawback import StatementText
 from app.services.payments import fulfilments
@@ -47,7 +45,6 @@ from app.services.refunds.settlement import Settlement, hold_key, settle
 FIRST_QUESTION = timedelta(seconds=60)
 """So long after the first word about a refund in progress that is not ours its provider is asked."""
 FAILED = "the provider says that it failed"
-_INSERT = insertion_if_new(Refund.__table__)
 
 
 def follow(tx: Tx, captured: CapturedPayment, refunds: Sequence[AnyRow], fact: AnyRow) -> bool:
@@ -161,10 +158,7 @@ def _write_down(tx: Tx, captured: CapturedPayment, told: RefundTold, provider_ac
         created_at=told.at,
         next_query_at=tx.now + FIRST_QUESTION,
     )
-    row["id"] = tx.core.numbers.next(captured.slot)
-    row["seal"] = tx.core.rules.ledger.seals.refund(row)
-    tx.later(_INSERT, [row], wrong=NumberTaken)
-    return refund_rows.RefundRow(**row)
+    return refund_rows.insert_numbered_refund(tx, row)
 
 
 def _tell(tx: Tx, captured: CapturedPayment, before: AnyRow, after: Any, *, is_new: bool) -> None:

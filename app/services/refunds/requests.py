@@ -18,13 +18,11 @@ from app.domain.refunding import WHOLE, Clawback, Origin, RefundStatus, left_to_
 from app.domain.schedule import LEASE_SECONDS
 from app.domain.status import OrderStatus
 from app.models.base import AnyRow
-from app.models.refunds import Refund
 from app.providers.verbs import Refunds
 from app.services.accounts import caller_caps
 from app.services.base.context import Core, Tx
 from app.services.base.errors import DomainError, KeyReused, NotFound
 from app.services.base.idempotency import Keyed, decided_for_owner
-from app.services.base.upsert import NumberTaken, insertion_if_new
 from app.services.ledger import clawback
 from app.services.ledger.given_coins import gifts_of_payment
 from app.services.payments import payment_rows
@@ -42,7 +40,6 @@ ONE_BY_ONE_SECONDS = 3
 """Between two refunds of one payment: providers refuse, or mix up, those that come at once."""
 SURPLUS_REASON = "paid too much or too late"
 AFTER_END_REASON = "charged after the end of the agreement"
-_INSERT = insertion_if_new(Refund.__table__)
 
 
 class PaymentNotPaid(DomainError):
@@ -131,10 +128,10 @@ def write_request(core: Core, wanted: Wanted, key: Keyed, *, lease: bool) -> Wri
             raise PaymentNotPaid(payment=str(paid.id))
         siblings = [other for other in refunds if other.payment_id == paid.id]
         row = _make(tx, captured, siblings, wanted, number, lease=lease)
-        caller_caps.count(tx, wanted.caps, REFUNDS, row["currency"], order.environment, row["amount_minor"])
+        caller_caps.count(tx, wanted.caps, REFUNDS, row.currency, order.environment, row.amount_minor)
         leased.clear()
-        if row["queries"]:
-            leased[number] = refund_rows.RefundRow(**row)
+        if row.queries:
+            leased[number] = row
         return number
 
     number = decided_for_owner(core, slot, owned, decide)
@@ -281,7 +278,7 @@ def _lock_subject(tx: Tx, slot: int, wanted: Wanted) -> tuple[AnyRow, AnyRow | N
 
 def _make(
     tx: Tx, captured: CapturedPayment, siblings: Sequence[AnyRow], wanted: Wanted, number: int, *, lease: bool
-) -> dict[str, Any]:
+) -> Any:
     """The row of a new refund. Raises RefundNotSupported, RefundExceedsPayment, CoinsGivenAway, KeyReused."""
     if captured.payment is None or not captured.paid_minor or not _can_refund(tx.core, captured.payment):
         raise RefundNotSupported
@@ -297,12 +294,11 @@ def _make(
     row = {**_new(tx, captured, amount, wanted.reason, policy, Origin.ASKED, wanted.caller), "id": number}
     if lease:
         row |= _lease(tx, siblings)
-    row["seal"] = tx.core.rules.ledger.seals.of_row("refunds", row)
-    tx.later(_INSERT, [row], wrong=KeyReused)
-    _tell(tx, captured, row)
+    made = refund_rows.insert_refund(tx, row, wrong=KeyReused)
+    _tell(tx, captured, made)
     before = part + Fraction(going, captured.paid_minor)
     _reserve(tx, captured, number, before, before + Fraction(amount, captured.paid_minor))
-    return row
+    return made
 
 
 def _has_given(tx: Tx, captured: CapturedPayment) -> bool:
@@ -350,17 +346,14 @@ def _new(
 
 
 def _insert_automatic(tx: Tx, captured: CapturedPayment, amount: int, policy: Clawback, reason: str) -> int:
-    row = _new(tx, captured, amount, reason, policy, Origin.AUTOMATIC, "")
-    row["id"] = number = tx.core.numbers.next(captured.slot)
-    row["seal"] = tx.core.rules.ledger.seals.refund(row)
-    tx.later(_INSERT, [row], wrong=NumberTaken)
+    row = refund_rows.insert_numbered_refund(tx, _new(tx, captured, amount, reason, policy, Origin.AUTOMATIC, ""))
     _tell(tx, captured, row)
-    return number
+    return int(row.id)
 
 
-def _tell(tx: Tx, captured: CapturedPayment, row: dict[str, Any]) -> None:
+def _tell(tx: Tx, captured: CapturedPayment, row: Any) -> None:
     user_id = captured.order.user_id if captured.order is not None else ""
-    refund_events.tell_status(tx, refund_rows.RefundRow(**row), user_id)
+    refund_events.tell_status(tx, row, user_id)
 
 
 def _reserve(tx: Tx, captured: CapturedPayment, refund_id: int, before: Fraction, after: Fraction) -> None:

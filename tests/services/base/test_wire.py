@@ -166,9 +166,14 @@ def test_a_failed_flight_says_at_which_statement_and_leaves_its_connection_fit_f
 
 
 @ON_POSTGRES
-def test_a_text_with_a_nul_is_refused_and_not_cut_short(things: Sessions) -> None:
-    with pytest.raises((DataError, StatementError)):
-        transact(things, lambda tx: _ADD.run(tx, [_thing(1, "cut\x00off")]))
+@pytest.mark.parametrize("unstorable", ["cut\x00off", "half a character: \ud83d"])
+def test_a_text_that_cannot_be_kept_is_refused_whole_and_breaks_no_connection(
+    things: Sessions, unstorable: str
+) -> None:
+    document = {**_thing(1), "document": {"text": unstorable}}
+    for row in (_thing(1, unstorable), document):
+        with pytest.raises((DataError, StatementError, UnicodeEncodeError)):
+            transact(things, lambda tx, row=row: _ADD.run(tx, [row]))
     transact(things, lambda tx: _ADD.run(tx, [_thing(1, "whole")]))
     assert _names(things) == ["whole"]
 
