@@ -87,11 +87,11 @@ def settle(tx: Tx, wanted: Settlement) -> Settled:
         house = money.leg.credit
         journal = system(JOURNAL, house.asset, house.environment)
         places |= {(slot, house), (slot, _clearing(captured, house)), (slot, journal)}
-    with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now, with_lots=True) as books:
+    with LedgerTransaction(tx, places, with_lots=True) as books:
         known, lots = _read(books, wanted, legs, claims)
         if not clawback.expire_claimed(books, slot, claims):
             return _book(tx, books, wanted, legs, claims, known, lots)
-    with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now, with_lots=True) as books:
+    with LedgerTransaction(tx, places, with_lots=True) as books:
         return _book(tx, books, wanted, legs, claims, *_read(books, wanted, legs, claims))
 
 
