@@ -170,10 +170,16 @@ class Wire:
         except BaseException:
             pgconn.finish()
             raise
-        for at, answer in enumerate(answers):
-            if answer.status not in _DONE:
-                raise self._failure(pgconn, commands[at:], answer)
-            command = commands[at]
+        done = next((at for at, answer in enumerate(answers) if answer.status not in _DONE), len(answers))
+        self._take(commands, answers[:done])
+        if done < len(answers):
+            raise self._failure(pgconn, commands[done:], answers[done])
+        if done < len(commands):
+            raise psycopg.OperationalError("the connection is lost in the middle of a flight")
+
+    def _take(self, commands: Sequence[Sent | Text | None], answers: Sequence[pq.abc.PGresult]) -> None:
+        """Put the answers of the first commands, which were done, into their statements."""
+        for command, answer in zip(commands, answers, strict=False):
             if not isinstance(command, Sent):
                 continue
             rows: list[Row] = []
