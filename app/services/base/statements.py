@@ -85,13 +85,13 @@ class Transaction:
             return
         waiting, checks = self._waiting, self._checks
         self._waiting, self._checks = [], []
-        _run(self._connection, waiting, begin=self.begins)
-        for sent, expected, wrong in checks:
-            touched = 0
-            for part in sent:
-                touched += part.count
-            if touched != expected:
-                raise wrong()
+        try:
+            _run(self._connection, waiting, begin=self.begins)
+        except DBAPIError:
+            # A row that was not written may be why what follows failed: the first thing that is wrong is raised.
+            _raise_first_wrong([check for check in checks if all(part.is_answered for part in check[0])])
+            raise
+        _raise_first_wrong(checks)
 
     def of_several_slots(self, why: str) -> None:
         """Declare that this transaction is of several slots; `why` is one of `slot_watch.SEVERAL`."""
@@ -109,6 +109,15 @@ class Transaction:
 
 _Check = tuple[list[Sent], int, Callable[[], Exception]]
 """What was sent, how many rows it must touch, and what is raised if it touched others."""
+
+
+def _raise_first_wrong(checks: Iterable[_Check]) -> None:
+    for sent, expected, wrong in checks:
+        touched = 0
+        for part in sent:
+            touched += part.count
+        if touched != expected:
+            raise wrong()
 
 
 class NextHead(GenericFunction[bytes]):
