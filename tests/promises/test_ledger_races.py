@@ -335,19 +335,19 @@ def test_grants_of_one_key_to_two_wallets_at_once_are_one_grant_and_a_conflict(s
 
     def second() -> None:
         try:
-            answers.append(transact(sessions, lambda tx: post(tx, SLOT, [grant("gem")], at=NOW))[0])
+            answers.append(books_at(sessions, NOW).transact(lambda tx: post(tx, SLOT, [grant("gem")]))[0])
         except KeyConflict:
             answers.append(KeyConflict)
 
     granting = threading.Thread(target=second)
 
-    def first(tx: Transaction) -> None:
-        post(tx, SLOT, [grant("coin")], at=NOW)
+    def first(tx: Tx) -> None:
+        post(tx, SLOT, [grant("coin")])
         tx.flush()
         granting.start()
         _wait_for_blocked(sessions)
 
-    transact(sessions, first)
+    books_at(sessions, NOW).transact(first)
     granting.join(60)
     assert answers == [KeyConflict]
     assert _balance(sessions) == (7, 0)
