@@ -49,7 +49,7 @@ from app.services.facts.record import (
     told_before,
     write_new,
 )
-from app.services.ledger import post
+from app.services.ledger.postings import post
 from app.services.payments import (
     authorizations,
     bookings,
