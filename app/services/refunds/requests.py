@@ -189,24 +189,21 @@ def automatic_for_late_charge(tx: Tx, slot: int, order_id: int) -> int | None:
     return None if order is None else automatic_for_refused(tx, order, AFTER_END_REASON)
 
 
-def automatic_rest(tx: Tx, slot: int, payment_id: int, theirs: str) -> int | None:
+def automatic_rest(
+    tx: Tx, captured: CapturedPayment, refunds: Sequence[AnyRow], news: AnyRow | None = None
+) -> int | None:
     """A refund that we began by ourselves was refused because a part had been refunded elsewhere: one of what is left.
-    None if nothing is left, or if the refusal had another cause."""
-    payment = payment_rows.find_payment(tx, slot, payment_id)
-    order = payment_rows.find_order(tx, slot, payment.order_id) if payment is not None else None
-    captured = captured_payment(tx, order, payment, theirs) if order is not None and payment is not None else None
-    if captured is None or not captured.paid_minor:
-        return None
-    refunds = refunds_of(tx, captured)
-    if any(row.origin == Origin.AUTOMATIC for row in under_way(refunds)):
-        return None
+    None if nothing is left, or if the refusal had another cause. `refunds` are those of the capture as they stand now;
+    `news` is a fact that counts from now on."""
     last = max((row for row in refunds if row.origin == Origin.AUTOMATIC), key=_made_at, default=None)
-    left = left_to_refund(
-        standing(captured, refunds).part,
-        captured.paid_minor,
-        sum(row.amount_minor or 0 for row in under_way(refunds)),
-    )
-    if last is None or last.status != RefundStatus.DECLINED or last.ended_by or not 0 < left < last.amount_minor:
+    if last is None or captured.payment is None or not captured.paid_minor:
+        return None
+    going = under_way(refunds)
+    if last.status != RefundStatus.DECLINED or last.ended_by or any(row.origin == Origin.AUTOMATIC for row in going):
+        return None
+    part = standing(captured, refunds, news).part
+    left = left_to_refund(part, captured.paid_minor, sum(row.amount_minor or 0 for row in going))
+    if not 0 < left < last.amount_minor:
         return None
     return _insert_automatic(tx, captured, left, Clawback(last.policy), last.reason)
 
