@@ -103,7 +103,7 @@ class Filling:
     def _reverse(self, transfer: uuid.UUID, key: str) -> None:
         slot = transfer.int & 4095
         request = Reverse(transfer, key, "bench", "bench")
-        transact(self.sessions, lambda session: reverse(session, slot, request, at=self.now, rules=RULES))
+        transact(self.sessions, lambda tx: reverse(tx, slot, request, at=self.now, rules=RULES))
 
 
 def _count(sessions: Sessions) -> int:

@@ -127,7 +127,7 @@ def engine(url: URL) -> Iterator[Engine]:
 def spend_once(sessions: Sessions, user: int, to: str) -> None:
     request = Spend(f"u{user}", "coin", 1, uuid.uuid4().hex, to=to, reference=f"order-{user}")
     slot = ledger_load.slot_of(user)
-    answer = transact(sessions, lambda session: spend(session, slot, request, at=AT))
+    answer = transact(sessions, lambda tx: spend(tx, slot, request, at=AT))
     if not isinstance(answer, Posted):
         raise SystemExit(f"a spend was refused: {answer}")
 
@@ -202,7 +202,7 @@ def _batch(sessions: Sessions, users: Iterator[str], size: int) -> int:
 
 
 def _book(sessions: Sessions, items: Sequence[Spend | Transfer]) -> int:
-    result = transact(sessions, lambda session: book_batch(session, items, at=AT, all_or_nothing=True))
+    result = transact(sessions, lambda tx: book_batch(tx, items, at=AT, all_or_nothing=True))
     if not result.applied:
         raise SystemExit("a batch was refused")
     return len(items)

@@ -44,7 +44,7 @@ def buy(sessions: Sessions, user: int, dice: random.Random) -> None:
         Transfer("coins", number, issue, mine, paid, "purchase", lot=Lot(False, None, number, "pack", cents, "CNY")),
         Transfer("bonus", number, issue, mine, bonus, "bonus", lot=Lot(True, None, number, "pack")),
     ]
-    transact(sessions, lambda session: post(session, slot_of(user), order, at=AT))
+    transact(sessions, lambda tx: post(tx, slot_of(user), order, at=AT))
 
 
 def wallets(sessions: Sessions, seconds: float, seed: int) -> tuple[float, float]:

@@ -50,7 +50,7 @@ def replay_message(number: int) -> None:
 def resolve_message(number: int) -> None:
     """Take a message off the list: a person has dealt with it."""
     parts = house()
-    parts.core.of_number(number).transact(lambda session: inbox.resolve(session, number))
+    parts.core.of_number(number).transact(lambda tx: inbox.resolve(tx, number))
 
 
 @click.group()

@@ -36,7 +36,7 @@ def _freezing(name: str, done: str) -> None:
         core = house().core
         wanted = freezes.Change(user, environment, asset, name == "freeze", reason, f"operator:{actor}")
         try:
-            core.of_user(user).transact(lambda session: freezes.apply(session, slot_of_user(user), wanted))
+            core.of_user(user).transact(lambda tx: freezes.apply(tx, slot_of_user(user), wanted))
         except NotFound:
             raise click.ClickException(f"{user} has no wallet in {environment}") from None
         click.echo(f"{user}: {done}")

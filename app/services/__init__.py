@@ -1,1 +1,1 @@
-"""The use cases, and the only writers. Each takes a session; who calls it commits, through `transaction.transact`."""
+"""The use cases, and the only writers. Each takes a transaction; the caller commits it, by `transaction.transact`."""

@@ -35,7 +35,7 @@ ALL_ORDERS = replace(ORDER_LIST, name="all-orders", place=(MOMENT, NUMBER))
 @blueprint.output(schemas.ProductsOut)
 def list_products() -> Any:
     """What is for sale now."""
-    rows = core().home.read(lambda session: products_for_sale(session, core().clock.now()))
+    rows = core().home.read(lambda tx: products_for_sale(tx, core().clock.now()))
     fields = ("sku", "title", "prices", "grants", "fulfilment", "store_ids", "plan", "entitlements")
     return {"products": [{name: getattr(row, name) for name in fields} for row in rows]}
 

@@ -60,11 +60,7 @@ def show_balance_at(query: shapes.BalanceAtQuery) -> Any:
     """What a wallet held at a moment in the past."""
     user_id = caller().user(query.user)
     account = wallet(user_id, query.asset, query.environment)
-    found = (
-        core()
-        .of_user(user_id)
-        .read(lambda session: ledger.balance_at(session, slot_of_user(user_id), account, query.at))
-    )
+    found = core().of_user(user_id).read(lambda tx: ledger.balance_at(tx, slot_of_user(user_id), account, query.at))
     return {**representations.wallet_data(account), "at": query.at, "balance": found}
 
 

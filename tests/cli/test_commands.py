@@ -159,7 +159,7 @@ def operator(world: World, shop: Path, monkeypatch: pytest.MonkeyPatch) -> World
 def test_a_replay_that_is_refused_exits_with_one_and_says_why(operator: World) -> None:
     def keep(message: Message) -> int:
         work = partial(inbox.keep_message, slot=7, account="sandbox", message=message)
-        return operator.core.whole.transact(lambda session: work(session, reason="parked", detail=""))
+        return operator.core.whole.transact(lambda tx: work(tx, reason="parked", detail=""))
 
     unknown = operator.simulator.notification("m-1", {"event": "payment", "payment": UNKNOWN_PAYMENT})
     cases = {
@@ -217,7 +217,7 @@ def test_a_fact_whose_cause_has_come_is_applied_by_hand(operator: World) -> None
     )
     content = content_of(paid_fact(operator, payment_id))
     values = {"content": content, "slot": number & 4095, "id": number}
-    operator.core.whole.transact(lambda session: session.execute(change, values))
+    operator.core.whole.transact(lambda tx: tx.execute(change, values))
     done = run("facts", "reexamine", str(number))
     assert (done.exit_code, done.stdout.strip()) == (0, "applied")
     assert operator.coins() == 66

@@ -42,7 +42,7 @@ def _remember(world: World, order: Any, payment: Any) -> None:
 
 
 def _run(world: World, sql: str, **values: Any) -> None:
-    world.core.whole.transact(lambda session: session.execute(text(sql), values))
+    world.core.whole.transact(lambda tx: tx.execute(text(sql), values))
 
 
 @pytest.mark.parametrize("road", ["told again", "replayed a week later", "asked"])

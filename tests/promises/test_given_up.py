@@ -82,7 +82,7 @@ def until(world: World, seconds: float, step: float = 2 * HOUR) -> None:
 
 
 def overdue(world: World) -> list[int]:
-    return [row.id for row in world.core.whole.read(lambda session: expiry.overdue(session, 10))]
+    return [row.id for row in world.core.whole.read(lambda tx: expiry.overdue(tx, 10))]
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)

@@ -57,11 +57,11 @@ def sessions(url: str) -> Iterator[Sessions]:
 def _credit(sessions: Sessions, amount: int, key: str = "c", lot: Lot | None = None) -> Posted:
     issue = system(ISSUANCE, "coin")
     credit = Transfer("test", key, issue, COIN, amount, "grant", lot=lot or Lot(bonus=False))
-    return transact(sessions, lambda session: post(session, SLOT, [credit], at=NOW))[0]
+    return transact(sessions, lambda tx: post(tx, SLOT, [credit], at=NOW))[0]
 
 
 def _spend(sessions: Sessions, amount: int, key: str) -> Posted | Refused:
-    return transact(sessions, lambda session: spend(session, SLOT, Spend(USER, "coin", amount, key), at=NOW))
+    return transact(sessions, lambda tx: spend(tx, SLOT, Spend(USER, "coin", amount, key), at=NOW))
 
 
 def _at_once(*works: Callable[[], Any]) -> list[Any]:
@@ -95,7 +95,7 @@ def _is_sound(sessions: Sessions, *slots: int) -> None:
 
 
 def _balance(sessions: Sessions) -> tuple[int, int]:
-    found = read(sessions, lambda session: balance(session, SLOT, COIN))
+    found = read(sessions, lambda tx: balance(tx, SLOT, COIN))
     return found.balance, found.held
 
 
@@ -164,7 +164,7 @@ def test_captures_releases_spends_and_expiry_at_once(sessions: Sessions) -> None
     _credit(sessions, 60, "a", Lot(expires_at=NOW + timedelta(minutes=30)))
     _credit(sessions, 60, "b")
     request = HoldRequest(USER, "coin", 50, "h", 3600)
-    held = transact(sessions, lambda session: hold(session, SLOT, request, at=NOW))
+    held = transact(sessions, lambda tx: hold(tx, SLOT, request, at=NOW))
     assert isinstance(held, Held)
     late = NOW + timedelta(hours=1)
 
@@ -289,7 +289,7 @@ def _wait_for_blocked(sessions: Sessions) -> None:
     """Until a connection to this database waits for the lock of another one."""
     blocked = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
     end = time.monotonic() + 60
-    while not read(sessions, lambda session: session.connection().execute(blocked).scalar()):
+    while not read(sessions, lambda tx: tx.connection().execute(blocked).scalar()):
         assert time.monotonic() < end, "nobody waits for a lock"
         time.sleep(0.01)
 

@@ -40,7 +40,7 @@ Situation = Callable[[World, str], int]
 
 
 def parked(world: World, outcome: str = "parked") -> list[Any]:
-    return list(world.core.whole.read(lambda session: parked_facts.list_parked(session, outcome, 1000)))
+    return list(world.core.whole.read(lambda tx: parked_facts.list_parked(tx, outcome, 1000)))
 
 
 def forgotten(world: World, user: str) -> tuple[Fact, Callable[[], None]]:
@@ -87,7 +87,7 @@ def import_text(world: World, catalogue: str) -> None:
 
 def a_product_imported(world: World, user: str) -> int:
     import_text(world, CATALOGUE)
-    owner = str(world.core.whole.transact(lambda session: ensure_user(session, user)).token)
+    owner = str(world.core.whole.transact(lambda tx: ensure_user(tx, user)).token)
     applied = told(world, store_fact(world, user, owner=owner))
     assert applied.reason == "unknown_product"
     import_text(world, STORE_CATALOGUE)
@@ -126,7 +126,7 @@ def kept_by_an_older_version(world: World, user: str) -> int:
         "at": fact.at,
         "recorded_at": world.clock.now(),
     }
-    world.core.whole.transact(lambda session: session.execute(insert(FactRow).values(**row)))
+    world.core.whole.transact(lambda tx: tx.execute(insert(FactRow).values(**row)))
     return int(row["id"])
 
 

@@ -47,7 +47,7 @@ def books_say_what_the_provider_says(world: World) -> None:
 
 def orders_of(world: World, user: str) -> list[Any]:
     wanted = select(Order.__table__).where(Order.slot == slot_of_user(user), Order.user_id == user)
-    return list(world.core.whole.read(lambda session: session.execute(wanted)))
+    return list(world.core.whole.read(lambda tx: tx.execute(wanted)))
 
 
 @pytest.mark.timeout(300)

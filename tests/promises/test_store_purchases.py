@@ -60,7 +60,7 @@ class Store:
         return notifications.receive_notification(self.core, self.account, message)
 
     def token(self, user: str) -> str:
-        return str(self.core.of_user(user).transact(lambda session: ensure_user(session, user)).token)
+        return str(self.core.of_user(user).transact(lambda tx: ensure_user(tx, user)).token)
 
     def device(self, user: str = "alice", *, token: bool = True, environment: Environment = "Sandbox") -> Device:
         """The user's telephone, with the app's server behind it."""
@@ -157,7 +157,7 @@ def test_a_proof_of_another_users_purchase_leaves_a_line_for_the_operator(store:
 
 def fact_numbers(store: Store, theirs: str) -> set[int]:
     query = text("SELECT id, content FROM facts WHERE slot = :slot")
-    rows = store.core.whole.read(lambda session: session.execute(query, {"slot": slot_of_user("alice")}).all())
+    rows = store.core.whole.read(lambda tx: tx.execute(query, {"slot": slot_of_user("alice")}).all())
     return {row.id for row in rows if theirs in str(row.content)}
 
 
@@ -323,7 +323,7 @@ def test_a_purchase_in_the_stores_sandbox_never_touches_the_live_wallet(store: S
     store.device("alice", environment="Sandbox").buy(PRODUCT)
     store.device("alice", environment="Production").buy(PRODUCT, quantity=2)
     slot = slot_of_user("alice")
-    found = store.core.whole.read(lambda session: ledger.balances(session, slot, "alice"))
+    found = store.core.whole.read(lambda tx: ledger.balances(tx, slot, "alice"))
     assert {entry.environment: entry.balance for entry in found} == {"sandbox": 600, "live": 1200}
     store.world.assert_balanced()
 
@@ -364,7 +364,7 @@ def test_one_purchase_told_many_times_at_one_moment_makes_one_order(store: Store
     assert {reply.status for reply in replies} == {200}
     counted = ", ".join(f"(SELECT count(*) FROM {table})" for table in ("orders", "payments", "facts"))
     made = text(f"/* sweep: audit */ SELECT {counted}")
-    assert store.core.whole.read(lambda session: tuple(session.execute(made).one())) == (1, 1, 1)
+    assert store.core.whole.read(lambda tx: tuple(tx.execute(made).one())) == (1, 1, 1)
     assert store.world.coins() == 600
     store.world.assert_balanced()
 

@@ -73,7 +73,7 @@ class Shop:
     kiosk: Kiosk
 
     def buys(self, token: str, kind: Kind) -> None:
-        user = self.world.core.whole.transact(lambda session: ensure_user(session, "alice"))
+        user = self.world.core.whole.transact(lambda tx: ensure_user(tx, "alice"))
         self.kiosk.sell(token, str(user.token), kind)
 
     def hands_in(self, token: str) -> Submitted:

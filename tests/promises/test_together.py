@@ -84,7 +84,7 @@ def _lapsed(world: World, user: str) -> Callable[[], None]:
 
     def work() -> None:
         row = world.payment(payment.id)
-        world.core.whole.transact(lambda session: lapse_payment(session, row))
+        world.core.whole.transact(lambda tx: lapse_payment(tx, row))
 
     return work
 
@@ -116,7 +116,7 @@ def snapshot(world: World, user: str) -> Snapshot:
     def rows(table: str) -> list[str]:
         found = Base.metadata.tables[table]
         wanted = select(found).where(found.c.slot == slot_of_user(user))
-        return sorted(map(repr, world.core.whole.read(lambda session: session.execute(wanted).all())))
+        return sorted(map(repr, world.core.whole.read(lambda tx: tx.execute(wanted).all())))
 
     return {table: rows(table) for table in TABLES}
 

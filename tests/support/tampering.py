@@ -64,7 +64,7 @@ class Lively:
         owner.now += 2 * DAY
         # Not the worker's sweep over all slots: it would stumble over what other tests have broken.
         due = DueLots(owner.slot, owner.wallet())
-        transact(owner.sessions, lambda session: settle_due(session, due, at=owner.now, rules=owner.rules))
+        transact(owner.sessions, lambda tx: settle_due(tx, due, at=owner.now, rules=owner.rules))
         paid = Transfer(f"p {owner.user}", "1", system("clearing:x", "CNY"), system("sales", "CNY"), 600, "payment")
         owner.do(post, [paid])
         owner.spend(20)
@@ -88,7 +88,7 @@ class Lively:
             Rules(ledger=owner.rules),
         )
         change = Change(owner.user, "live", None, frozen, "a look at it", "operator:ann")
-        return core.whole.transact(lambda session: freezes.apply(session, owner.slot, change))
+        return core.whole.transact(lambda tx: freezes.apply(tx, owner.slot, change))
 
 
 def unguard(engine: Engine) -> None:

@@ -49,7 +49,7 @@ class WalletOwner:
     def do(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Call a service in a transaction of its own: session, slot, the arguments, the time and the rules."""
         given = {"at": self.now, "rules": self.rules, **kwargs}
-        return transact(self.sessions, lambda session: work(session, self.slot, *args, **given))
+        return transact(self.sessions, lambda tx: work(tx, self.slot, *args, **given))
 
     def credit(self, amount: int, *, asset: str = "coin", key: str = "", lot: Lot | None = None) -> Posted:
         issue = system(ISSUANCE, asset)
@@ -88,10 +88,10 @@ class WalletOwner:
         return expire_due(self.sessions, at=self.now, rules=self.rules)
 
     def balance(self, asset: str = "coin") -> Balance:
-        return read(self.sessions, lambda session: balance(session, self.slot, self.wallet(asset)))
+        return read(self.sessions, lambda tx: balance(tx, self.slot, self.wallet(asset)))
 
     def lines(self, asset: str = "coin") -> tuple[Line, ...]:
-        return read(self.sessions, lambda session: statement(session, self.slot, self.wallet(asset), limit=500)).lines
+        return read(self.sessions, lambda tx: statement(tx, self.slot, self.wallet(asset), limit=500)).lines
 
     def findings(self) -> list[str]:
         """What the audit of the user's slot finds, as `table row: what`."""

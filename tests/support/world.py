@@ -119,7 +119,7 @@ class World:
 
     def payment(self, payment_id: int) -> AnyRow:
         slot = slot_of_number(payment_id)
-        row = self.core.whole.read(lambda session: payment_rows.find_payment(session, slot, payment_id))
+        row = self.core.whole.read(lambda tx: payment_rows.find_payment(tx, slot, payment_id))
         assert row is not None
         return row
 
@@ -130,13 +130,13 @@ class World:
 
     def order_row(self, order_id: int) -> AnyRow:
         slot = slot_of_number(order_id)
-        row = self.core.whole.read(lambda session: payment_rows.find_order(session, slot, order_id))
+        row = self.core.whole.read(lambda tx: payment_rows.find_order(tx, slot, order_id))
         assert row is not None
         return row
 
     def coins(self, user: str = "alice", asset: str = "coin") -> int:
         slot = slot_of_user(user)
-        found = self.core.whole.read(lambda session: ledger.balances(session, slot, user))
+        found = self.core.whole.read(lambda tx: ledger.balances(tx, slot, user))
         return sum(entry.balance for entry in found if entry.asset == asset and entry.environment == "sandbox")
 
     def money(self, code: str, asset: str = "CNY") -> int:
@@ -159,7 +159,7 @@ class World:
         query = text(
             "/* sweep: audit */ SELECT kind, outcome, reason, recorded_at, id FROM facts ORDER BY recorded_at, id"
         )
-        rows = self.core.whole.read(lambda session: session.execute(query).all())
+        rows = self.core.whole.read(lambda tx: tx.execute(query).all())
         return [(row.kind, row.outcome, row.reason) for row in rows]
 
     def assert_balanced(self) -> None:

@@ -33,7 +33,7 @@ CODES = {
 def rows(world: World) -> int:
     """How much there is of everything that an order writes. What a key stands for is kept for a refusal, too."""
     counted = [select(func.count()).select_from(table).prefix_with(sweep("audit")) for table in (Order, Payment, User)]
-    return world.core.whole.read(lambda session: sum(session.execute(wanted).scalar_one() for wanted in counted))
+    return world.core.whole.read(lambda tx: sum(tx.execute(wanted).scalar_one() for wanted in counted))
 
 
 def is_problem(answer: TestResponse) -> None:

@@ -44,9 +44,9 @@ class DatabaseKeys:
             "stored_at": self._clock.now(),
         }
 
-        def work(session: Transaction) -> None:
-            session.execute(delete(ProviderKey).where(_k.provider_account == self._account, _k.name == key.name))
-            insert_if_new(session, ProviderKey.__table__, row)
+        def work(tx: Transaction) -> None:
+            tx.execute(delete(ProviderKey).where(_k.provider_account == self._account, _k.name == key.name))
+            insert_if_new(tx, ProviderKey.__table__, row)
 
         transact(self._sessions(), work)
         self._keys = {**self._keys, key.name: key}
@@ -64,6 +64,6 @@ class DatabaseKeys:
 
     def reload(self) -> None:
         wanted = select(_k.name, _k.value, _k.expires_at).where(_k.provider_account == self._account)
-        rows = read(self._sessions(), lambda session: session.execute(wanted).all())
+        rows = read(self._sessions(), lambda tx: tx.execute(wanted).all())
         self._keys = {row.name: StoredKey(row.name, bytes(row.value), row.expires_at) for row in rows}
         self.copied_at = self._clock.now()

@@ -62,13 +62,13 @@ def _first_wrong(sessions: Sessions, progress: Progress | None) -> Iterator[Find
             progress(f"checkpoints: up to {proved.day}")
 
 
-def _next(session: Transaction, proved: Checkpoint) -> tuple[Checkpoint, str] | None:
+def _next(tx: Transaction, proved: Checkpoint) -> tuple[Checkpoint, str] | None:
     """The next checkpoint as it must be, and what is wrong with it (empty: nothing). None if there is no later one."""
-    day: date | None = session.scalar(select(func.min(C.day)).where(C.day > proved.day))
+    day: date | None = tx.scalar(select(func.min(C.day)).where(C.day > proved.day))
     if day is None:
         return None
-    stored = of_day(session, day)
-    booked = _legs_by_day(session, proved.end, stored.end)
+    stored = of_day(tx, day)
+    booked = _legs_by_day(tx, proved.end, stored.end)
     first = min(booked.keys() | {day})
     due = Checkpoint(first, added(proved.totals, booked.get(first, {})))
     if first != day:
@@ -78,13 +78,11 @@ def _next(session: Transaction, proved: Checkpoint) -> tuple[Checkpoint, str] | 
     return due, _difference(stored.totals, due.totals)
 
 
-def _legs_by_day(session: Transaction, start: datetime, end: datetime) -> dict[date, Totals]:
+def _legs_by_day(tx: Transaction, start: datetime, end: datetime) -> dict[date, Totals]:
     """The legs of each day in which something was booked."""
     days: dict[date, dict[BalanceHeading, Sums]] = defaultdict(lambda: defaultdict(Sums))
     wanted = _TRANSFERS.where(T.created_at >= start, T.created_at < end)
-    for at, amount, *names in session.connection().execute(
-        wanted, execution_options={"yield_per": CHECKPOINTS_AT_ONCE}
-    ):
+    for at, amount, *names in tx.connection().execute(wanted, execution_options={"yield_per": CHECKPOINTS_AT_ONCE}):
         totals = days[at.date()]
         _count(totals, names[: len(ACCOUNT)], Sums(debits=amount))
         _count(totals, names[len(ACCOUNT) :], Sums(credits=amount))

@@ -19,12 +19,12 @@ from app.services.refunds.captured_payments import CapturedPayment
 _f, _o = FULFILMENTS.c, Order.__table__.c
 
 
-def check_fulfilment(session: Transaction, captured: CapturedPayment, refunded: Fraction) -> Iterator[tuple[str, str]]:
+def check_fulfilment(tx: Transaction, captured: CapturedPayment, refunded: Fraction) -> Iterator[tuple[str, str]]:
     """Findings about the fulfilment of the order that the captured payment bought."""
     order, paid = captured.order, captured.paid
     if order is None:
         return
-    row = fulfilments.find_fulfilment(session, order.slot, order.id)
+    row = fulfilments.find_fulfilment(tx, order.slot, order.id)
     if row is None:
         yield "fulfilment_missing", f"order {order.id}: paid, and its backend was never asked"
         return
@@ -36,7 +36,7 @@ def check_fulfilment(session: Transaction, captured: CapturedPayment, refunded: 
         yield "fulfilment_status", f"order {order.id} is {order.fulfilment_status}, answers: {row.wishes}"
 
 
-def unexplained_fulfilments(session: Transaction) -> list[int]:
+def unexplained_fulfilments(tx: Transaction) -> list[int]:
     """The numbers of orders with a fulfilment that none of them calls for."""
     wanted = (
         select(_f.id)
@@ -45,7 +45,7 @@ def unexplained_fulfilments(session: Transaction) -> list[int]:
         .where(_o.fulfilment_status.is_(None))
         .order_by(_f.id)
     )
-    return list(session.scalars(wanted))
+    return list(tx.scalars(wanted))
 
 
 def _is_answered_so(row: AnyRow, order: AnyRow) -> bool:

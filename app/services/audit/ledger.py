@@ -94,9 +94,9 @@ def audit_ledger(
 ) -> AuditState:
     """Check all slots, or those that `state` has left. Stops after 100 findings. The books may be in use meanwhile."""
     state = state or AuditState()
-    with snapshot(sessions) as session:
-        watch.begun(session.connection().execute(HOW_MANY, {"p_slot": state.next_slot}).scalar_one())
-        slots = slots_to_prove(session, state.next_slot)
+    with snapshot(sessions) as tx:
+        watch.begun(tx.connection().execute(HOW_MANY, {"p_slot": state.next_slot}).scalar_one())
+        slots = slots_to_prove(tx, state.next_slot)
     for slot in slots:
         if state.done:
             return state
@@ -112,8 +112,8 @@ def audit_ledger(
 def audit_slot(sessions: Sessions, slot: int, state: AuditState, *, as_of: AsOf, watch: Watch = SILENT) -> None:
     """Check one slot and add what is found to `state`."""
     today = Today.at(as_of.now(), as_of.rules)
-    with snapshot(sessions) as session:
-        _audit(session, slot, state, today, watch)
+    with snapshot(sessions) as tx:
+        _audit(tx, slot, state, today, watch)
 
 
 def seal_of_slot(tx: Transaction, slot: int) -> str:
@@ -130,8 +130,8 @@ def seal_of_slot(tx: Transaction, slot: int) -> str:
     return seal
 
 
-def _audit(session: Transaction, slot: int, state: AuditState, today: Today, watch: Watch) -> None:
-    with closing(SlotReader(session, slot)) as reader:
+def _audit(tx: Transaction, slot: int, state: AuditState, today: Today, watch: Watch) -> None:
+    with closing(SlotReader(tx, slot)) as reader:
         run = _SlotAudit(reader, slot, today, state, watch)
         try:
             run.run()

@@ -80,10 +80,10 @@ LedgerRow = TypeVar("LedgerRow")
 Stray = Callable[[Any], None]
 
 
-def slots_to_prove(session: Transaction, start: int) -> list[int]:
+def slots_to_prove(tx: Transaction, start: int) -> list[int]:
     """The slots from there on that have rows of any kind."""
     columns = (A.slot, T.slot, L.slot, H.slot, R.slot, M.slot, Z.slot)
-    return used_slots(session, "audit", *(select(column).where(column >= start) for column in columns))
+    return used_slots(tx, "audit", *(select(column).where(column >= start) for column in columns))
 
 
 @contextmanager
@@ -114,9 +114,9 @@ def stored_account(row: AnyRow) -> StoredAccount:
 class SlotReader:
     """The rows of one slot, in streams that may be read side by side. `close` it: a break leaves some of them open."""
 
-    def __init__(self, session: Transaction, slot: int) -> None:
-        self._session = session
-        self._connection = session.connection()
+    def __init__(self, tx: Transaction, slot: int) -> None:
+        self._tx = tx
+        self._connection = tx.connection()
         self._values = {"p_slot": slot}
         self._open = ExitStack()
         self._options: dict[str, Any] = {}
@@ -127,7 +127,7 @@ class SlotReader:
     def accounts(self) -> Iterator[AnyRow]:
         """All of them are needed at once. They tell how much there is to read: few rows come in one piece, which
         takes a round trip instead of three."""
-        rows = stored_accounts(self._session, self._values["p_slot"])
+        rows = stored_accounts(self._tx, self._values["p_slot"])
         if sum(row.version + row.marks for row in rows) > LEDGER_ROWS_AT_ONCE:
             self._options = {"yield_per": LEDGER_ROWS_AT_ONCE}
         return iter(rows)

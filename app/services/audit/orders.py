@@ -74,10 +74,10 @@ def audit_orders(sessions: Sessions, progress: Progress | None = None) -> Iterat
         yield Finding("fulfilment_unexplained", f"order {order_id}: is not to be fulfilled by a backend")
 
 
-def _timed_since(session: Transaction) -> datetime:
+def _timed_since(tx: Transaction) -> datetime:
     """When the first transfer was booked that bears an effective time; the end of time if none does."""
     first = select(func.min(_t.created_at)).prefix_with(sweep("audit")).where(_t.effective_at.is_not(None))
-    return session.scalar(first) or datetime.max.replace(tzinfo=UTC)
+    return tx.scalar(first) or datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,31 +99,31 @@ def _pages(sessions: Sessions) -> Iterator[_Page]:
             page = None if page.is_last else read(sessions, partial(check, after=page.last), snapshot=True)
 
 
-def _recount(session: Transaction, slot: int) -> list[Finding]:
+def _recount(tx: Transaction, slot: int) -> list[Finding]:
     made: Counter[int] = Counter()
     for check in (_check_orders, _check_unmatched):
-        page = check(session, (slot, -1))
+        page = check(tx, (slot, -1))
         while page is not None and page.last[0] == slot:
             made.update(page.made)
-            page = check(session, page.last)
+            page = check(tx, page.last)
         if page is not None:
             made[slot] += page.made[slot]
-    booked = session.execute(
+    booked = tx.execute(
         select(func.count()).select_from(TRANSFERS).where(_t.slot == slot, _t.kind.in_(_KINDS))
     ).scalar_one()
     if booked <= made[slot]:
         return []
-    named = "".join(f"; {naming.of_transfer(session, slot, number)}" for number in _unexplained(session, slot))
+    named = "".join(f"; {naming.of_transfer(tx, slot, number)}" for number in _unexplained(tx, slot))
     return [Finding("transfer_unexplained", f"slot {slot}: {booked} transfers by facts, {made[slot]} expected{named}")]
 
 
-def _unexplained(session: Transaction, slot: int) -> list[uuid.UUID]:
+def _unexplained(tx: Transaction, slot: int) -> list[uuid.UUID]:
     """Those of its transfers that no fact explains, at most the first few: what is booked and has no such fact,
     and what takes back something that is not there."""
     known = set[uuid.UUID]()
     paid = select(*_f).where(_f.slot == slot, _f.kind == Kind.PAID, _HAS_BOOKED)
-    for fact in session.execute(paid).all():
-        order = _order_of(session, fact)
+    for fact in tx.execute(paid).all():
+        order = _order_of(tx, fact)
         money, booking = bookings.of_row(fact), Booking(fact.booking)
         made = (
             bookings.of_unmatched_row(fact)
@@ -132,21 +132,21 @@ def _unexplained(session: Transaction, slot: int) -> list[uuid.UUID]:
         )
         known |= {transfer.id_in(slot) for transfer in made}
     booked = select(_t.id, _t.cause_id).where(_t.slot == slot, _t.kind.in_(_KINDS)).order_by(_t.created_at, _t.id)
-    strange = (row.id for row in session.execute(booked) if row.id not in known and row.cause_id not in known)
+    strange = (row.id for row in tx.execute(booked) if row.id not in known and row.cause_id not in known)
     return list(islice(strange, MOST_TRANSFERS_NAMED))
 
 
-def _order_of(session: Transaction, fact: AnyRow) -> AnyRow | None:
+def _order_of(tx: Transaction, fact: AnyRow) -> AnyRow | None:
     wanted = (
         select(*_o)
         .join(Payment.__table__, (_p.slot == _o.slot) & (_p.order_id == _o.id))
         .where(_o.slot == fact.slot, _p.slot == fact.slot, _p.id == fact.payment_id)
     )
-    return session.execute(wanted).one_or_none()
+    return tx.execute(wanted).one_or_none()
 
 
-def _check_orders(session: Transaction, after: tuple[int, int]) -> _Page | None:
-    session.of_several_slots("audit")
+def _check_orders(tx: Transaction, after: tuple[int, int]) -> _Page | None:
+    tx.of_several_slots("audit")
     wanted = (
         select(*_o)
         .prefix_with(sweep("audit"))
@@ -154,20 +154,20 @@ def _check_orders(session: Transaction, after: tuple[int, int]) -> _Page | None:
         .order_by(_o.slot, _o.id)
         .limit(ORDER_PAGE)
     )
-    orders = session.execute(wanted).all()
+    orders = tx.execute(wanted).all()
     if not orders:
         return None
     findings: list[Finding] = []
     made: Counter[int] = Counter()
     for order in orders:
-        findings += _check_order(session, order, made)
+        findings += _check_order(tx, order, made)
     return _Page((orders[-1].slot, orders[-1].id), len(orders) < ORDER_PAGE, findings, made)
 
 
-def _check_order(session: Transaction, order: AnyRow, made: Counter[int]) -> list[Finding]:
-    payments = session.execute(select(*_p).where(_p.slot == order.slot, _p.order_id == order.id)).all()
+def _check_order(tx: Transaction, order: AnyRow, made: Counter[int]) -> list[Finding]:
+    payments = tx.execute(select(*_p).where(_p.slot == order.slot, _p.order_id == order.id)).all()
     numbers = [payment.id for payment in payments]
-    told = session.execute(select(*_f).where(_f.slot == order.slot, _f.payment_id.in_(numbers)).order_by(_f.id)).all()
+    told = tx.execute(select(*_f).where(_f.slot == order.slot, _f.payment_id.in_(numbers)).order_by(_f.id)).all()
     facts = [fact for fact in told if fact.kind == Kind.PAID]
     findings = [*_order_status(order, facts), *_payment_statuses(payments, facts), *_ends(order, payments, told)]
     for fact in facts:
@@ -175,16 +175,16 @@ def _check_order(session: Transaction, order: AnyRow, made: Counter[int]) -> lis
             bookings.of_row(fact), order, fact.payment_id, Booking(fact.booking), from_suspense=fact.from_suspense
         )
         made[order.slot] += len(transfers)
-        findings += _missing(session, order.slot, transfers, f"fact {fact.id} of order {order.id}")
+        findings += _missing(tx, order.slot, transfers, f"fact {fact.id} of order {order.id}")
         payment = next(payment for payment in payments if payment.id == fact.payment_id)
-        findings += _refunds(session, fact, order, payment, made)
+        findings += _refunds(tx, fact, order, payment, made)
     return [replace(found, detail=found.detail + naming.of_order(order)) for found in findings]
 
 
 def _refunds(
-    session: Transaction, fact: AnyRow, order: AnyRow | None, payment: AnyRow | None, made: Counter[int]
+    tx: Transaction, fact: AnyRow, order: AnyRow | None, payment: AnyRow | None, made: Counter[int]
 ) -> list[Finding]:
-    return [Finding(*found) for found in refund_audit.check_captured(session, fact, order, payment, made)]
+    return [Finding(*found) for found in refund_audit.check_captured(tx, fact, order, payment, made)]
 
 
 def _order_status(order: AnyRow, facts: Sequence[AnyRow]) -> Iterator[Finding]:
@@ -236,8 +236,8 @@ def _end_has_cause(payment: AnyRow, own: Sequence[AnyRow]) -> bool:
     return payment.status not in OPEN_PAYMENT or not ended
 
 
-def _check_unmatched(session: Transaction, after: tuple[int, int]) -> _Page | None:
-    session.of_several_slots("audit")
+def _check_unmatched(tx: Transaction, after: tuple[int, int]) -> _Page | None:
+    tx.of_several_slots("audit")
     wanted = (
         select(*_f)
         .prefix_with(sweep("audit"))
@@ -245,7 +245,7 @@ def _check_unmatched(session: Transaction, after: tuple[int, int]) -> _Page | No
         .order_by(_f.slot, _f.id)
         .limit(ORDER_PAGE)
     )
-    facts = session.execute(wanted).all()
+    facts = tx.execute(wanted).all()
     if not facts:
         return None
     findings: list[Finding] = []
@@ -253,17 +253,17 @@ def _check_unmatched(session: Transaction, after: tuple[int, int]) -> _Page | No
     for fact in facts:
         transfers = bookings.of_unmatched_row(fact)
         made[fact.slot] += len(transfers)
-        found = [*_missing(session, fact.slot, transfers, f"fact {fact.id}")]
-        found += _refunds(session, fact, None, None, made)
+        found = [*_missing(tx, fact.slot, transfers, f"fact {fact.id}")]
+        found += _refunds(tx, fact, None, None, made)
         findings += [replace(each, detail=each.detail + naming.of_fact(fact)) for each in found]
     return _Page((facts[-1].slot, facts[-1].id), len(facts) < ORDER_PAGE, findings, made)
 
 
-def _missing(session: Transaction, slot: int, transfers: list[Transfer], whose: str) -> Iterator[Finding]:
+def _missing(tx: Transaction, slot: int, transfers: list[Transfer], whose: str) -> Iterator[Finding]:
     """Transfers that the fact must have made and that are not there, or are not what they must be."""
     if not transfers:
         return
-    booked = _booked(session, slot, [transfer.id_in(slot) for transfer in transfers])
+    booked = _booked(tx, slot, [transfer.id_in(slot) for transfer in transfers])
     for transfer in transfers:
         row = booked.get(transfer.id_in(slot))
         if row is None:
@@ -275,9 +275,9 @@ def _missing(session: Transaction, slot: int, transfers: list[Transfer], whose: 
             yield Finding("transfer_time", detail, None if row.effective_at else row.created_at)
 
 
-def _booked(session: Transaction, slot: int, ids: list[uuid.UUID]) -> dict[uuid.UUID, AnyRow]:
+def _booked(tx: Transaction, slot: int, ids: list[uuid.UUID]) -> dict[uuid.UUID, AnyRow]:
     debit, credit = aliased(ACCOUNTS, name="debit_account"), aliased(ACCOUNTS, name="credit_account")
-    rows = session.execute(
+    rows = tx.execute(
         select(
             _t.id,
             _t.amount,
@@ -337,5 +337,5 @@ def _slots_with_more(sessions: Sessions, made: Counter[int]) -> list[int]:
         .where(_t.kind.in_(_KINDS))
         .group_by(_t.slot)
     )
-    rows = read(sessions, lambda session: session.execute(counted).all())
+    rows = read(sessions, lambda tx: tx.execute(counted).all())
     return [row.slot for row in rows if row.times > made[row.slot]]

@@ -39,27 +39,27 @@ def audit_recognition(sessions: Sessions, zone: tzinfo, told: Progress | None = 
     """Nothing, while no day is recognised."""
     if told is not None:
         told("contract liability")
-    with snapshot(sessions) as session:
-        done = progress(session)
+    with snapshot(sessions) as tx:
+        done = progress(tx)
         if done is None:
             return
-        reading = reading_at(session, RecognitionRules.from_text(done.rules), zone, done.booked_until)
-        yield from _of_account(session, done.booked_until)
-        yield from _of_closings(kept_closings(session), closings_at(session, reading))
-        yield from _of_transfers(session, zone)
+        reading = reading_at(tx, RecognitionRules.from_text(done.rules), zone, done.booked_until)
+        yield from _of_account(tx, done.booked_until)
+        yield from _of_closings(kept_closings(tx), closings_at(tx, reading))
+        yield from _of_transfers(tx, zone)
 
 
-def _of_account(session: Transaction, until: datetime) -> Iterator[Finding]:
+def _of_account(tx: Transaction, until: datetime) -> Iterator[Finding]:
     """The account is what the figures come to: money by its time of booking, recognition by the day it is about. Gifts
     of imported coins move between lines of the report only, and are in none while they are under way."""
     figures, booked = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     sums = select(_F.environment, _F.currency, func.sum(_F.value_minor).label("minor")).where(
         _F.currency != "", _F.movement != Movement.GIVEN
     )
-    for told in session.execute(sums.group_by(_F.environment, _F.currency)):
+    for told in tx.execute(sums.group_by(_F.environment, _F.currency)):
         figures[told.environment, told.currency] = int(told.minor)
     for side, sign in ((_T.credit_id, 1), (_T.debit_id, -1)):
-        for row in session.connection().execute(_legs(side, until), execution_options={"yield_per": LEGS_AT_ONCE}):
+        for row in tx.connection().execute(_legs(side, until), execution_options={"yield_per": LEGS_AT_ONCE}):
             booked[row.environment, row.asset] += sign * row.amount
     for about in sorted(figures.keys() | booked.keys()):
         if figures[about] != booked[about]:
@@ -90,11 +90,11 @@ def _of_closings(kept: Closings, due: Closings) -> Iterator[Finding]:
             yield Finding(_LIABILITY, f"{name}: {said}")
 
 
-def _of_transfers(session: Transaction, zone: tzinfo) -> Iterator[Finding]:
+def _of_transfers(tx: Transaction, zone: tzinfo) -> Iterator[Finding]:
     """Every transfer of recognition is one that the figures ask for, and none is missing."""
-    due = {transfer.id_in(HOUSE_SLOT): transfer for transfer in _due(session, zone)}
+    due = {transfer.id_in(HOUSE_SLOT): transfer for transfer in _due(tx, zone)}
     wanted = STORED.prefix_with(sweep("audit")).where(_T.kind.in_(RECOGNITION_KINDS))
-    for row in session.connection().execute(wanted, execution_options={"yield_per": LEGS_AT_ONCE}):
+    for row in tx.connection().execute(wanted, execution_options={"yield_per": LEGS_AT_ONCE}):
         found = stored(row)
         right = due.pop(found.id, None)
         is_right = right is not None and found.slot == HOUSE_SLOT
@@ -112,7 +112,7 @@ def _of(transfer: Transfer | Stored) -> str:
     return f"{transfer.kind} of {moved}"
 
 
-def _due(session: Transaction, zone: tzinfo) -> list[Transfer]:
+def _due(tx: Transaction, zone: tzinfo) -> list[Transfer]:
     about = (_F.booked_until, _F.day, _F.environment, _F.currency, _F.movement)
-    rows = session.execute(select(*about, func.sum(_F.value_minor).label("value_minor")).group_by(*about))
+    rows = tx.execute(select(*about, func.sum(_F.value_minor).label("value_minor")).group_by(*about))
     return transfers_of_figures([{**row._mapping, "value_minor": int(row.value_minor)} for row in rows], zone)

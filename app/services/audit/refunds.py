@@ -37,23 +37,23 @@ RefundFinding = tuple[str, str] | tuple[str, str, datetime]
 
 
 def check_captured(
-    session: Transaction, paid: AnyRow, order: AnyRow | None, payment: AnyRow | None, made: Counter[int]
+    tx: Transaction, paid: AnyRow, order: AnyRow | None, payment: AnyRow | None, made: Counter[int]
 ) -> Iterator[RefundFinding]:
     """Findings about the refunds of one paid fact. Adds to `made` how many transfers they have caused."""
     if paid.booking == Booking.NOTHING:
         return
     if payment is None:
-        captured = captured_in_suspense(session, paid)
+        captured = captured_in_suspense(tx, paid)
     else:
-        captured = CapturedPayment(paid, order, payment, refund_rows.told_of_payment(session, paid.slot, payment.id)())
-    refunds = refunds_of(session, captured)
+        captured = CapturedPayment(paid, order, payment, refund_rows.told_of_payment(tx, paid.slot, payment.id)())
+    refunds = refunds_of(tx, captured)
     now = standing(captured, refunds)
     legs, claims = settlement.money_targets(captured, now), settlement.claims_of(captured, now)
-    known = settlement.booked_before(session, captured.slot, legs, claims)
+    known = settlement.booked_before(tx, captured.slot, legs, claims)
     for money in legs:
         booked = known[money.cause]
         made[captured.slot] += _times(booked)
-        yield from _times_of_money(session, captured, money, booked)
+        yield from _times_of_money(tx, captured, money, booked)
         if settlement.returned(booked) != money.target:
             back, due = (
                 naming.sum_told(minor, captured.currency) for minor in (settlement.returned(booked), money.target)
@@ -71,14 +71,14 @@ def check_captured(
     for number in now.refunds.keys() - {number_of(refund) for refund in refunds} if payment is not None else ():
         yield "refund_missing", f"fact {paid.id}: refund {number} was told, and there is no row of it"
     for refund in refunds:
-        yield from _check_refund(session, captured, refund, now.refunds.get(number_of(refund)))
+        yield from _check_refund(tx, captured, refund, now.refunds.get(number_of(refund)))
     yield from _check_sum(captured, refunds)
     if captured.is_fulfilled_elsewhere:
-        yield from fulfilments.check_fulfilment(session, captured, now.part)
+        yield from fulfilments.check_fulfilment(tx, captured, now.part)
 
 
 def _times_of_money(
-    session: Transaction, captured: CapturedPayment, money: MoneyTarget, booked: Booked
+    tx: Transaction, captured: CapturedPayment, money: MoneyTarget, booked: Booked
 ) -> Iterator[RefundFinding]:
     """Each transfer of money is effective when one of the facts about the refunds says."""
     if not booked.times:
@@ -87,7 +87,7 @@ def _times_of_money(
     wanted = select(_T.id, _T.created_at, _T.effective_at).where(
         _T.slot == captured.slot, _T.cause_id == money.cause, _T.kind.in_(MONEY_KINDS)
     )
-    for row in session.execute(wanted):
+    for row in tx.execute(wanted):
         if row.effective_at not in {effective_before(at, row.created_at) for at in told}:
             detail = f"transfer {row.id}: no fact says that a refund was done at {row.effective_at}"
             yield ("transfer_time", detail, row.created_at) if row.effective_at is None else ("transfer_time", detail)
@@ -99,7 +99,7 @@ def _times(booked: Booked) -> int:
 
 
 def _check_refund(
-    session: Transaction, captured: CapturedPayment, refund: AnyRow, told: RefundTold | None
+    tx: Transaction, captured: CapturedPayment, refund: AnyRow, told: RefundTold | None
 ) -> Iterator[RefundFinding]:
     """It stands as the provider says, if the provider has said anything; else it is not done. It holds coins only while
     it is under way."""
@@ -110,7 +110,7 @@ def _check_refund(
     if under_way([refund]):
         return
     for hold in settlement.holds_of(captured, [refund]):
-        held = hold_rows.find_hold(session, captured.slot, hold)
+        held = hold_rows.find_hold(tx, captured.slot, hold)
         if held is not None and held.state == hold_rows.OPEN:
             yield "refund_reservation", f"refund {refund.id} is {refund.status} and still holds {held.rest} coins"
 

@@ -1,4 +1,4 @@
-"""What every use case needs besides a session: made once by the composition root, shared by all threads."""
+"""What every use case needs besides a transaction: made once by the composition root, shared by all threads."""
 
 from __future__ import annotations
 

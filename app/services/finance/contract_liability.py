@@ -41,10 +41,10 @@ _F = FIGURES.c
 _KEY = (_F.environment, _F.currency, _F.asset, _F.product, _F.sale_month)
 
 
-def kept_closings(session: Transaction) -> Closings:
+def kept_closings(tx: Transaction) -> Closings:
     """What the figures come to. What other kinds of transfer booked to the account is about no purchase."""
     sums = (func.sum(_F.coins).label("coins_left"), func.sum(_F.value_minor).label("value_left"))
-    rows = session.execute(select(*_KEY, *sums).where(_F.movement != Movement.ADJUSTED).group_by(*_KEY))
+    rows = tx.execute(select(*_KEY, *sums).where(_F.movement != Movement.ADJUSTED).group_by(*_KEY))
     found = Closings()
     for row in rows:
         if row.coins_left or row.value_left:
@@ -53,10 +53,10 @@ def kept_closings(session: Transaction) -> Closings:
     return found
 
 
-def closings_at(session: Transaction, reading: Reading) -> Closings:
+def closings_at(tx: Transaction, reading: Reading) -> Closings:
     """What the purchases come to at the moment `reading.since`. Reads them some at a time."""
     coins, value = defaultdict[LiabilityKey, int](int), defaultdict[LiabilityKey, int](int)
-    for history in _alive(session, reading):
+    for history in _alive(tx, reading):
         standing = history.standing
         for change in history.changes:
             if reading.since is None or change.booked_at >= reading.since:
@@ -70,9 +70,9 @@ def closings_at(session: Transaction, reading: Reading) -> Closings:
     return {key: (coins[key], value[key]) for key in sorted(coins) if coins[key] or value[key]}
 
 
-def _alive(session: Transaction, reading: Reading) -> Iterator[PurchaseHistory]:
+def _alive(tx: Transaction, reading: Reading) -> Iterator[PurchaseHistory]:
     since = FOREVER if reading.since is None else reading.since
-    for places in whole_purchases(places_alive(session, since)):
-        yield from purchases_at(session, places, reading)
-    for names in groups_of(lots_alive(session, since), PURCHASES_AT_ONCE):
-        yield from lots_at(session, names, reading)
+    for places in whole_purchases(places_alive(tx, since)):
+        yield from purchases_at(tx, places, reading)
+    for names in groups_of(lots_alive(tx, since), PURCHASES_AT_ONCE):
+        yield from lots_at(tx, names, reading)

@@ -68,14 +68,14 @@ class RevenueLine:
     breakage_minor: int
 
 
-def liability_lines(session: Transaction, since: date, until: date) -> Iterator[LiabilityLine]:
+def liability_lines(tx: Transaction, since: date, until: date) -> Iterator[LiabilityLine]:
     """The roll-forward from the beginning of the day `since` to the end of `until`, in order. Raises
     PeriodReversed."""
     _check(since, until)
     part = case((_F.day < since, _OPENING), else_=_F.movement).label("part")
     sums = (func.sum(_F.coins).label("coins_moved"), func.sum(_F.value_minor).label("minor_moved"))
     wanted = select(*_KEY, part, *sums).where(_F.day <= until).group_by(*_KEY, part).order_by(*_KEY, part)
-    for about, rows in groupby(_stream(session, wanted), _about):
+    for about, rows in groupby(_stream(tx, wanted), _about):
         line = LiabilityLine(about)
         for row in rows:
             coins, minor = int(row.coins_moved), int(row.minor_moved)
@@ -91,7 +91,7 @@ def liability_lines(session: Transaction, since: date, until: date) -> Iterator[
             yield line
 
 
-def revenue_lines(session: Transaction, since: date, until: date) -> Iterator[RevenueLine]:
+def revenue_lines(tx: Transaction, since: date, until: date) -> Iterator[RevenueLine]:
     """Revenue of the days from `since` to `until`, in order. Raises PeriodReversed."""
     _check(since, until)
     earned = func.sum(case((_F.movement.in_(sorted(EARNED)), -_F.value_minor), else_=0)).label("earned")
@@ -99,25 +99,25 @@ def revenue_lines(session: Transaction, since: date, until: date) -> Iterator[Re
     moved = func.sum(-_F.coins).label("coins_moved")
     within = (_F.day >= since, _F.day <= until, _F.movement.in_(sorted(EARNED | BREAKAGE)))
     wanted = select(_F.day, *_KEY, moved, earned, breakage).where(*within).group_by(_F.day, *_KEY)
-    for row in _stream(session, wanted.order_by(_F.day, *_KEY)):
+    for row in _stream(tx, wanted.order_by(_F.day, *_KEY)):
         if row.coins_moved or row.earned or row.breakage:
             yield RevenueLine(row.day, _about(row), int(row.coins_moved), int(row.earned), int(row.breakage))
 
 
-def contract_liability_table(session: Transaction, since: date, until: date) -> ReportTable:
+def contract_liability_table(tx: Transaction, since: date, until: date) -> ReportTable:
     """The roll-forward as a table. Money that nobody told is empty. Raises PeriodReversed."""
     _check(since, until)
     names = ("opening", *ROLL_FORWARD, "closing")
     columns = [*LiabilityKey._fields, *(f"{name}_coins" for name in names), *names]
-    rows = map(_liability_cells, liability_lines(session, since, until))
+    rows = map(_liability_cells, liability_lines(tx, since, until))
     return ReportTable("contract-liability", "Contract liability", columns, rows)
 
 
-def revenue_table(session: Transaction, since: date, until: date) -> ReportTable:
+def revenue_table(tx: Transaction, since: date, until: date) -> ReportTable:
     """Revenue by day as a table. Money that nobody told is empty. Raises PeriodReversed."""
     _check(since, until)
     columns = ["day", *LiabilityKey._fields, "coins", "earned", "breakage"]
-    rows = map(_revenue_cells, revenue_lines(session, since, until))
+    rows = map(_revenue_cells, revenue_lines(tx, since, until))
     return ReportTable("revenue", "Revenue", columns, rows)
 
 
@@ -145,5 +145,5 @@ def _about(row: AnyRow) -> LiabilityKey:
     return LiabilityKey(row.environment, row.currency, row.asset, row.product, row.sale_month)
 
 
-def _stream(session: Transaction, wanted: Select[tuple[object, ...]]) -> Iterator[AnyRow]:
-    yield from session.connection().execute(wanted, execution_options={"yield_per": ROWS_AT_ONCE})
+def _stream(tx: Transaction, wanted: Select[tuple[object, ...]]) -> Iterator[AnyRow]:
+    yield from tx.connection().execute(wanted, execution_options={"yield_per": ROWS_AT_ONCE})

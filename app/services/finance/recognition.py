@@ -137,28 +137,28 @@ def recognise_next(core: Core) -> bool:
     return True
 
 
-def progress(session: Transaction) -> AnyRow | None:
+def progress(tx: Transaction) -> AnyRow | None:
     """How far recognition is; None before the first turn."""
-    return session.execute(select(PROGRESS)).one_or_none()
+    return tx.execute(select(PROGRESS)).one_or_none()
 
 
-def not_recognised(session: Transaction, until: datetime, booked_until: datetime) -> str:
+def not_recognised(tx: Transaction, until: datetime, booked_until: datetime) -> str:
     """Why the days before `until` cannot be closed with what is booked before `booked_until`; empty where they can."""
-    done = progress(session)
+    done = progress(tx)
     if done is None:
         paid = select(func.min(_T.created_at)).prefix_with(sweep("report")).where(_T.kind == SALE)
-        begun: datetime | None = session.scalar(paid)
+        begun: datetime | None = tx.scalar(paid)
         return "" if begun is None or begun >= until else "no revenue is recognised yet: the worker does it"
     if done.booked_until < until:
         return f"revenue is recognised until {done.booked_until.isoformat()} only: the worker does the rest"
     late = select(func.max(_T.created_at)).prefix_with(sweep("report")).where(_T.kind.in_(RECOGNITION_KINDS))
-    last: datetime | None = session.scalar(late.where(_T.effective_at < until, _T.created_at >= booked_until))
+    last: datetime | None = tx.scalar(late.where(_T.effective_at < until, _T.created_at >= booked_until))
     return "" if last is None else f"revenue of the month was recognised at {last.isoformat()}: close it two days later"
 
 
-def reading_at(session: Transaction, rules: RecognitionRules, zone: tzinfo, since: datetime) -> Reading:
+def reading_at(tx: Transaction, rules: RecognitionRules, zone: tzinfo, since: datetime) -> Reading:
     """How purchases are read for figures of what was booked from that moment on."""
-    return Reading(rules, partial(_day_of, closed=closed_months(session), zone=zone), since, zone)
+    return Reading(rules, partial(_day_of, closed=closed_months(tx), zone=zone), since, zone)
 
 
 def _day_of(booked: datetime, happened: datetime | None, *, closed: Sequence[ClosedMonth], zone: tzinfo) -> date:
@@ -205,28 +205,26 @@ def work_out(tx: Tx) -> RecognitionTurn | None:
     return RecognitionTurn(before, ends[-1], tx.now, zone, figures)
 
 
-def _touched_histories(
-    session: Transaction, reading: Reading, start: datetime, end: datetime
-) -> Iterator[PurchaseHistory]:
-    for places in whole_purchases(touched_places(session, start, end)):
-        yield from purchases_at(session, places, reading)
-    for names in groups_of(touched_lots(session, start, end), PURCHASES_AT_ONCE):
-        yield from lots_at(session, names, reading)
+def _touched_histories(tx: Transaction, reading: Reading, start: datetime, end: datetime) -> Iterator[PurchaseHistory]:
+    for places in whole_purchases(touched_places(tx, start, end)):
+        yield from purchases_at(tx, places, reading)
+    for names in groups_of(touched_lots(tx, start, end), PURCHASES_AT_ONCE):
+        yield from lots_at(tx, names, reading)
 
 
-def _remeasure(session: Transaction, reading: Reading, figures: Figures, end: datetime) -> None:
+def _remeasure(tx: Transaction, reading: Reading, figures: Figures, end: datetime) -> None:
     """The settings changed: bring what the figures come to so far to what the settings of now say."""
-    told = kept_closings(session)
-    for key, (coins, value) in closings_at(session, reading).items():
+    told = kept_closings(tx)
+    for key, (coins, value) in closings_at(tx, reading).items():
         before = told.pop(key, (0, 0))
         figures.remeasured(key, coins - before[0], value - before[1], end, reading)
     for key, (coins, value) in told.items():
         figures.remeasured(key, -coins, -value, end, reading)
 
 
-def _first_booking(session: Transaction) -> datetime | None:
+def _first_booking(tx: Transaction) -> datetime | None:
     """When the books begin."""
-    first: datetime | None = session.scalar(select(func.min(TRANSFERS.c.created_at)).prefix_with(sweep("report")))
+    first: datetime | None = tx.scalar(select(func.min(TRANSFERS.c.created_at)).prefix_with(sweep("report")))
     return first
 
 

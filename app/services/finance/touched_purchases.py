@@ -116,32 +116,32 @@ _OTHERS = (
 )
 
 
-def touched_places(session: Transaction, start: datetime, end: datetime) -> Iterator[PurchasePlace]:
+def touched_places(tx: Transaction, start: datetime, end: datetime) -> Iterator[PurchasePlace]:
     """Where lots of purchases lie to which anything happened, in the order of payments."""
-    return (PurchasePlace(row[1], row[0]) for row in _stream(session, _TOUCHED, start, end))
+    return (PurchasePlace(row[1], row[0]) for row in _stream(tx, _TOUCHED, start, end))
 
 
-def touched_lots(session: Transaction, start: datetime, end: datetime) -> Iterator[LotName]:
+def touched_lots(tx: Transaction, start: datetime, end: datetime) -> Iterator[LotName]:
     """Paid lots that nobody bought here, to which anything happened."""
-    return (LotName(*row) for row in _stream(session, _TOUCHED_ALONE, start, end))
+    return (LotName(*row) for row in _stream(tx, _TOUCHED_ALONE, start, end))
 
 
-def places_alive(session: Transaction, since: datetime) -> Iterator[PurchasePlace]:
+def places_alive(tx: Transaction, since: datetime) -> Iterator[PurchasePlace]:
     """Where purchases lie of which anything may have been unspent at that moment, in the order of payments."""
-    return (PurchasePlace(row[1], row[0]) for row in _stream(session, _ALIVE, since, FOREVER))
+    return (PurchasePlace(row[1], row[0]) for row in _stream(tx, _ALIVE, since, FOREVER))
 
 
-def lots_alive(session: Transaction, since: datetime) -> Iterator[LotName]:
+def lots_alive(tx: Transaction, since: datetime) -> Iterator[LotName]:
     """Paid lots that nobody bought here, of which anything may have been unspent at that moment."""
-    return (LotName(*row) for row in _stream(session, _ALIVE_ALONE, since, FOREVER))
+    return (LotName(*row) for row in _stream(tx, _ALIVE_ALONE, since, FOREVER))
 
 
-def other_movements(session: Transaction, start: datetime, end: datetime) -> Iterator[AnyRow]:
+def other_movements(tx: Transaction, start: datetime, end: datetime) -> Iterator[AnyRow]:
     """What kinds of transfer that know nothing of purchases have booked to the contract liability."""
-    return _stream(session, _OTHERS, start, end)
+    return _stream(tx, _OTHERS, start, end)
 
 
-def _stream(session: Transaction, wanted: Executable, start: datetime, end: datetime) -> Iterator[AnyRow]:
+def _stream(tx: Transaction, wanted: Executable, start: datetime, end: datetime) -> Iterator[AnyRow]:
     values = {"p_start": start, "p_end": end, "p_day_before": start - timedelta(days=1)}
     options = {"yield_per": TOUCHED_AT_ONCE}
-    yield from session.connection().execute(wanted, values, execution_options=options)
+    yield from tx.connection().execute(wanted, values, execution_options=options)

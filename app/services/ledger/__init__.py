@@ -4,7 +4,7 @@
     spend       take coins, or refuse; both are remembered
     statement, holdings, balance_at   what there is and was
 
-Every function takes a session in the caller's transaction and the slot of the user; none commits or reads the clock.
+Every function takes the caller's transaction and the slot of the user; none commits or reads the clock.
 """
 
 from app.services.ledger.postings import post

@@ -144,9 +144,9 @@ def row_of(book: Book) -> dict[str, Any]:
     return dict(zip((*KEYS, *STATE), (book.slot, *book.name, *_state_of(book)), strict=True))
 
 
-def find_account(session: Transaction, slot: int, name: AccountName) -> Book | None:
+def find_account(tx: Transaction, slot: int, name: AccountName) -> Book | None:
     """The account as it stands, not locked; None if it was never used."""
-    row = _FIND.row(session, account_keys((slot, name)))
+    row = _FIND.row(tx, account_keys((slot, name)))
     return None if row is None else Book(slot, row[0], name, *row[1:])
 
 
@@ -164,7 +164,7 @@ class Locked:
 
 
 def lock_accounts(
-    session: Transaction,
+    tx: Transaction,
     places: Iterable[AccountPlace],
     *,
     if_there: Iterable[AccountPlace] = (),
@@ -182,16 +182,16 @@ def lock_accounts(
     for place in places:
         (kept if keeps_state(place[1]) else systems).add(place)
     locked = Locked(lots={} if with_lots else None)
-    _lock(session, kept | set(if_there), ids or {}, locked, key)
-    locked.numbers = _numbers(session, systems)
+    _lock(tx, kept | set(if_there), ids or {}, locked, key)
+    locked.numbers = _numbers(tx, systems)
     missing = sorted(kept - locked.books.keys()) + sorted(systems - locked.numbers.keys())
     if missing:
-        _make(session, missing, locked)
+        _make(tx, missing, locked)
     return locked
 
 
 def _lock(
-    session: Transaction,
+    tx: Transaction,
     places: Iterable[AccountPlace],
     ids: Mapping[int, Sequence[uuid.UUID]],
     locked: Locked,
@@ -216,8 +216,8 @@ def _lock(
             if wanted:
                 values["key_owner"], values["key_text"] = key
             statement = (_LOCK if locked.lots is None else _LOCK_WITH_LOTS)[len(wanted)]
-            answers.append((slot, session.later(statement.of(len(part)), values)[0]))
-    session.flush()
+            answers.append((slot, tx.later(statement.of(len(part)), values)[0]))
+    tx.flush()
     unanswered = set(ids)
     for slot, answer in answers:
         for row in answer.rows:
@@ -251,14 +251,14 @@ def _lock_order(name: AccountName) -> tuple[Any, ...]:
     return (name.user_id, [-ord(letter) for letter in name.code], name.asset, name.environment)
 
 
-def _make(session: Transaction, wanted: Sequence[AccountPlace], locked: Locked) -> None:
+def _make(tx: Transaction, wanted: Sequence[AccountPlace], locked: Locked) -> None:
     """Insert the missing accounts. What this transaction inserted is its own; what another one has inserted meanwhile
     is locked, or its number read. A deadlock with that other one is possible, and repeats the transaction."""
-    _makers.add(session)
+    _makers.add(tx)
     numbers = locked.numbers
     for attempt in range(NUMBERS_OF_NAME):
         rows = {_number(place, attempt): place for place in wanted}
-        made = _INSERT.rows(session, [row_of(_empty(place, number)) for number, place in rows.items()])
+        made = _INSERT.rows(tx, [row_of(_empty(place, number)) for number, place in rows.items()])
         for _, number in made:
             place = rows[number]
             if keeps_state(place[1]):
@@ -267,8 +267,8 @@ def _make(session: Transaction, wanted: Sequence[AccountPlace], locked: Locked) 
                 numbers[place] = number
         wanted = [place for place in wanted if place not in locked.books and place not in numbers]
         if wanted:
-            _lock(session, [place for place in wanted if keeps_state(place[1])], {}, locked)
-            numbers |= _numbers(session, [place for place in wanted if not keeps_state(place[1])])
+            _lock(tx, [place for place in wanted if keeps_state(place[1])], {}, locked)
+            numbers |= _numbers(tx, [place for place in wanted if not keeps_state(place[1])])
             wanted = [place for place in wanted if place not in locked.books and place not in numbers]
         if not wanted:
             return
@@ -289,9 +289,9 @@ _makers: WeakSet[Transaction] = WeakSet()
 """Transactions in progress that have made accounts: what they read may be their own, and be rolled back."""
 
 
-def _numbers(session: Transaction, places: Iterable[AccountPlace]) -> dict[AccountPlace, int]:
+def _numbers(tx: Transaction, places: Iterable[AccountPlace]) -> dict[AccountPlace, int]:
     """The numbers of those system accounts that exist. They never change: what others have committed is remembered."""
-    memory = _remembered.setdefault(session.engine, {})
+    memory = _remembered.setdefault(tx.engine, {})
     found, unknown = {}, []
     for place in places:
         if place in memory:
@@ -306,9 +306,9 @@ def _numbers(session: Transaction, places: Iterable[AccountPlace]) -> dict[Accou
         names = [name for _, name in group]
         for start in range(0, len(names), NAMES_AT_ONCE):
             part = names[start : start + NAMES_AT_ONCE]
-            rows = _NUMBERS.of(len(part)).rows(session, _name_values(slot, part))
+            rows = _NUMBERS.of(len(part)).rows(tx, _name_values(slot, part))
             read |= {(slot, AccountName._make(row[:4])): row[4] for row in rows}
-    if session not in _makers:
+    if tx not in _makers:
         if len(memory) + len(read) > REMEMBERED:
             memory.clear()
         memory |= read

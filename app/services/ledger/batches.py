@@ -45,7 +45,7 @@ class _NotApplied(Exception):
 
 
 def book_batch(
-    session: Transaction,
+    tx: Transaction,
     items: Sequence[Spend | Transfer],
     *,
     at: datetime,
@@ -59,13 +59,13 @@ def book_batch(
     """
     if not 0 < len(items) <= MOST:
         raise InvalidTransfer(f"a batch has 1 to {MOST} items")
-    of_several_slots(session.connection(), "batch")
+    of_several_slots(tx.connection(), "batch")
     placed = [_placed(item) for item in items]
     places: set[AccountPlace] = set()
     for one in placed:
         places |= places_of(one.slot, [one.transfer])
     try:
-        with LedgerTransaction(session, rules, places, at, ids={each for one in placed for each in one.ids}) as books:
+        with LedgerTransaction(tx, rules, places, at, ids={each for one in placed for each in one.ids}) as books:
             answers = _answers(books, placed)
             if all_or_nothing and any(isinstance(answer, Refused) for answer in answers):
                 raise _NotApplied(answers)
@@ -112,7 +112,7 @@ def _answer(
 ) -> Posted | Refused:
     """What the books say, what an earlier item with the same key came to, or a decision."""
     if (item.slot, item.id) in books.known:
-        answer = find_result(books.session, item.slot, item.transfer)
+        answer = find_result(books.tx, item.slot, item.transfer)
         if answer is not None:
             return answer
     if any(rival in now for _, rival in item.ids[1:]):

@@ -50,16 +50,16 @@ def closed_until(now: datetime) -> datetime:
     return midnight(now - WAIT)
 
 
-def latest(session: Transaction, until: datetime) -> Checkpoint:
+def latest(tx: Transaction, until: datetime) -> Checkpoint:
     """The last checkpoint whose day ends at `until` or before; EMPTY_BOOKS if there is none."""
-    found = session.scalar(select(func.max(C.day)).where(C.day < until.date()))
-    return EMPTY_BOOKS if found is None else of_day(session, found)
+    found = tx.scalar(select(func.max(C.day)).where(C.day < until.date()))
+    return EMPTY_BOOKS if found is None else of_day(tx, found)
 
 
-def of_day(session: Transaction, day: date, *, lock: bool = False) -> Checkpoint:
+def of_day(tx: Transaction, day: date, *, lock: bool = False) -> Checkpoint:
     """The stored checkpoint of that day, without rows if there is none."""
     wanted = select(CHECKPOINTS).where(C.day == day).order_by(*_KEY)
-    rows = session.execute(wanted.with_for_update() if lock else wanted)
+    rows = tx.execute(wanted.with_for_update() if lock else wanted)
     return Checkpoint(day, {heading_of(row): Sums(row.debits, row.credits) for row in rows})
 
 
@@ -89,27 +89,27 @@ def heading_of(row: AnyRow) -> BalanceHeading:
     return BalanceHeading(row.asset, row.environment, bool(row.of_users), row.code)
 
 
-def _next(session: Transaction, closed: datetime) -> tuple[Checkpoint, Checkpoint] | None:
+def _next(tx: Transaction, closed: datetime) -> tuple[Checkpoint, Checkpoint] | None:
     """The newest checkpoint, and the one to be written after it."""
-    base = latest(session, FOREVER)
-    for start, end in busy_days(session, base.end, closed):
-        return base, Checkpoint(start.date(), added(base.totals, sums_between(session, start, end)))
+    base = latest(tx, FOREVER)
+    for start, end in busy_days(tx, base.end, closed):
+        return base, Checkpoint(start.date(), added(base.totals, sums_between(tx, start, end)))
     return None
 
 
-def _write(session: Transaction, base: Checkpoint, fresh: Checkpoint) -> bool:
+def _write(tx: Transaction, base: Checkpoint, fresh: Checkpoint) -> bool:
     """False if another worker wrote this checkpoint first, or if its base was deleted or changed meanwhile."""
-    if base is not EMPTY_BOOKS and of_day(session, base.day, lock=True) != base:
+    if base is not EMPTY_BOOKS and of_day(tx, base.day, lock=True) != base:
         return False
     rows = [_row(fresh.day, *item) for item in sorted(fresh.totals.items())]
-    return bool(rows) and all(insert_if_new(session, CHECKPOINTS, row) for row in rows)
+    return bool(rows) and all(insert_if_new(tx, CHECKPOINTS, row) for row in rows)
 
 
-def _delete(session: Transaction, since: date) -> None:
+def _delete(tx: Transaction, since: date) -> None:
     """The rows are locked first. The deletion is then a statement of its own, which also sees the rows that a worker
     added while the lock had to wait for that worker."""
-    session.execute(select(C.day).where(C.day >= since).order_by(*_KEY).with_for_update())
-    session.execute(delete(CHECKPOINTS).where(C.day >= since))
+    tx.execute(select(C.day).where(C.day >= since).order_by(*_KEY).with_for_update())
+    tx.execute(delete(CHECKPOINTS).where(C.day >= since))
 
 
 def _row(day: date, heading: BalanceHeading, sums: Sums) -> dict[str, Any]:

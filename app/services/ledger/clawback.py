@@ -143,21 +143,19 @@ class Booked:
     taken: Taken
 
 
-def booked(session: Transaction, slot: int, causes: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, Booked]:
+def booked(tx: Transaction, slot: int, causes: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, Booked]:
     """What was booked because of each of these transfers."""
-    return ask_booked(session, slot, causes)()
+    return ask_booked(tx, slot, causes)()
 
 
-def ask_booked(
-    session: Transaction, slot: int, causes: Sequence[uuid.UUID]
-) -> Callable[[], Mapping[uuid.UUID, Booked]]:
+def ask_booked(tx: Transaction, slot: int, causes: Sequence[uuid.UUID]) -> Callable[[], Mapping[uuid.UUID, Booked]]:
     """Gives what was booked because of each of these transfers; asked for with what is sent next."""
     parts = []
     for start in range(0, len(causes), CAUSES_AT_ONCE[-1]):
         part = causes[start : start + CAUSES_AT_ONCE[-1]]
         size = next(size for size in CAUSES_AT_ONCE if len(part) <= size)
         values = {f"p_cause_{i}": part[min(i, len(part) - 1)] for i in range(size)}  # the last one fills it up
-        parts.append(_BOOKED.of(size).asked(session, {"p_slot": slot, **values}, _BookedRow))
+        parts.append(_BOOKED.of(size).asked(tx, {"p_slot": slot, **values}, _BookedRow))
 
     def found() -> Mapping[uuid.UUID, Booked]:
         sums: dict[uuid.UUID, dict[str, int]] = {cause: {} for cause in causes}
@@ -316,7 +314,7 @@ def ask_lots(books: LedgerTransaction, slot: int, claims: Sequence[ClawbackTarge
     for claim in claims:
         if claim.wallet not in lots:
             values = {"p_slot": slot, "p_payment": claim.lot.payment, "p_account": books.book(slot, claim.wallet).id}
-            lots[claim.wallet] = _LOTS_OF_PAYMENT.asked(books.session, values, _LotRow)
+            lots[claim.wallet] = _LOTS_OF_PAYMENT.asked(books.tx, values, _LotRow)
     return lots
 
 
@@ -330,7 +328,7 @@ def _returned_lot(claim: ClawbackTarget, amount: int) -> Lot:
 
 
 def reserve(
-    session: Transaction,
+    tx: Transaction,
     slot: int,
     wallet: AccountName,
     most: int,
@@ -343,7 +341,7 @@ def reserve(
     """Reserve up to that many coins of the wallet; how many there were. A frozen wallet is no obstacle: the coins go
     back to where they came from. It counts for no spend limit."""
     request = HoldRequest(wallet.user_id, wallet.asset, most, key, LONGEST_HOLD_SECONDS, "refund", wallet.environment)
-    with LedgerTransaction(session, rules, [(slot, wallet)], at, with_lots=True) as books:
+    with LedgerTransaction(tx, rules, [(slot, wallet)], at, with_lots=True) as books:
         books.expire(slot, wallet)
         book = books.book(slot, wallet)
         amount = min(most, book.available)
@@ -359,7 +357,7 @@ def hold_id(slot: int, user_id: str, key: str) -> uuid.UUID:
 
 
 def release_reserved(
-    session: Transaction,
+    tx: Transaction,
     slot: int,
     wallet: AccountName,
     holds: Sequence[uuid.UUID],
@@ -368,7 +366,7 @@ def release_reserved(
     rules: LedgerRules = DEFAULTS,
 ) -> None:
     """Let the reserved coins of one wallet go: the refund was declined. A debt made meanwhile is repaid first."""
-    with LedgerTransaction(session, rules, [(slot, wallet)], at, with_lots=True) as books:
+    with LedgerTransaction(tx, rules, [(slot, wallet)], at, with_lots=True) as books:
         for hold in holds:
             _let_go_of(books, slot, hold)
         books.expire(slot, wallet)

@@ -21,9 +21,9 @@ _LOTS_OF_PAYMENT = (
 """The lots of the buyer. What came to somebody by a gift is a piece of them, and used as far as the buyer goes."""
 
 
-def consumed_share(session: Transaction, slot: int, payment: str) -> int:
+def consumed_share(tx: Transaction, slot: int, payment: str) -> int:
     """Parts per 100 000 of what the payment brought in, bonus included, that are no longer there, also because they
     were given away; 0 if it brought nothing."""
-    row = session.connection().execute(_LOTS_OF_PAYMENT, {"p_slot": slot, "p_payment": payment}).one()
+    row = tx.connection().execute(_LOTS_OF_PAYMENT, {"p_slot": slot, "p_payment": payment}).one()
     granted, remaining = int(row.granted), int(row.remaining)
     return 0 if granted == 0 else (granted - remaining) * WHOLE // granted

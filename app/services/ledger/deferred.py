@@ -60,7 +60,7 @@ class Deferred:
 
 
 def deferred_revenue(
-    session: Transaction,
+    tx: Transaction,
     *,
     zone: tzinfo = UTC,
     rules: RecognitionRules | None = None,
@@ -69,7 +69,7 @@ def deferred_revenue(
     """Over all slots, in order. Reads purchases some at a time, so its memory does not grow with their number."""
     coins: Counter[Deferral] = Counter()
     value: Counter[Deferral] = Counter()
-    for history in unspent_purchases(session, zone=zone, rules=rules, closed=closed):
+    for history in unspent_purchases(tx, zone=zone, rules=rules, closed=closed):
         for pool in history.standing.pools.values():
             if pool.unspent and pool.price_minor:
                 key = Deferral(history.environment, history.product, history.currency, pool.asset, history.sale_month)
@@ -79,7 +79,7 @@ def deferred_revenue(
 
 
 def unspent_purchases(
-    session: Transaction,
+    tx: Transaction,
     *,
     zone: tzinfo = UTC,
     rules: RecognitionRules | None = None,
@@ -91,16 +91,16 @@ def unspent_purchases(
     reading = Reading(
         rules or RecognitionRules(), lambda booked, happened: accounting_date(booked, happened, closed, zone)
     )
-    return _purchases(Transaction(session.connection()), reading)
+    return _purchases(Transaction(tx.connection()), reading)
 
 
-def _purchases(session: Transaction, reading: Reading) -> Iterator[PurchaseHistory]:
+def _purchases(tx: Transaction, reading: Reading) -> Iterator[PurchaseHistory]:
     options = {"yield_per": DEFERRED_AT_ONCE}
     places = (
-        PurchasePlace(row.slot, row.payment) for row in session.connection().execute(_PLACES, execution_options=options)
+        PurchasePlace(row.slot, row.payment) for row in tx.connection().execute(_PLACES, execution_options=options)
     )
     for part in whole_purchases(places):
-        yield from purchases_at(session, part, reading)
-    alone = (LotName(*row) for row in session.connection().execute(_ALONE, execution_options=options))
+        yield from purchases_at(tx, part, reading)
+    alone = (LotName(*row) for row in tx.connection().execute(_ALONE, execution_options=options))
     for names in groups_of(alone, PURCHASES_AT_ONCE):
-        yield from lots_at(session, names, reading)
+        yield from lots_at(tx, names, reading)

@@ -58,26 +58,26 @@ class DueLots:
     account: AccountName
 
 
-def due(session: Transaction, *, at: datetime, limit: int = EXPIRY_BATCH) -> list[DueHold | DueLots]:
+def due(tx: Transaction, *, at: datetime, limit: int = EXPIRY_BATCH) -> list[DueHold | DueLots]:
     """Candidates over all slots: holds first, since what they let go of may then expire."""
     values = {"now": at, "most": limit}
-    holds = [DueHold(row.slot, row.id) for row in session.connection().execute(_HOLDS, values)]
-    rows = session.connection().execute(_LOTS, {**values, "most": max(1, limit - len(holds))})
+    holds = [DueHold(row.slot, row.id) for row in tx.connection().execute(_HOLDS, values)]
+    rows = tx.connection().execute(_LOTS, {**values, "most": max(1, limit - len(holds))})
     return [*holds, *(DueLots(row[0], AccountName(*row[1:])) for row in rows)]
 
 
-def settle_due(session: Transaction, item: DueHold | DueLots, *, at: datetime, rules: LedgerRules = DEFAULTS) -> None:
+def settle_due(tx: Transaction, item: DueHold | DueLots, *, at: datetime, rules: LedgerRules = DEFAULTS) -> None:
     """Do what is due with one candidate, if it still is."""
     if isinstance(item, DueHold):
-        holds.expire(session, item.slot, item.hold_id, at=at, rules=rules)
+        holds.expire(tx, item.slot, item.hold_id, at=at, rules=rules)
         return
-    with LedgerTransaction(session, rules, [(item.slot, item.account)], at, with_lots=True) as books:
+    with LedgerTransaction(tx, rules, [(item.slot, item.account)], at, with_lots=True) as books:
         books.expire(item.slot, item.account)
 
 
 def expire_due(sessions: Sessions, *, at: datetime, rules: LedgerRules = DEFAULTS, limit: int = EXPIRY_BATCH) -> int:
     """One bounded batch, each candidate in a transaction of its own; how many there were. 0: nothing was due."""
-    items = read(sessions, lambda session: due(session, at=at, limit=limit))
+    items = read(sessions, lambda tx: due(tx, at=at, limit=limit))
     for item in items:
         transact(sessions, partial(settle_due, item=item, at=at, rules=rules))
     return len(items)

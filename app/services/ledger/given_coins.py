@@ -26,10 +26,10 @@ GIVEN = _PARTS.with_only_columns(func.coalesce(func.sum(_P.amount), 0)).scalar_s
 _GIFTS = _PARTS.with_only_columns(_P.gift_id).distinct().order_by(_P.gift_id)
 
 
-def gifts_of_payment(session: Transaction, slot: int, wallet: AccountName, payment: str) -> list[int]:
+def gifts_of_payment(tx: Transaction, slot: int, wallet: AccountName, payment: str) -> list[int]:
     """The numbers of the gifts by which coins of that payment left the wallet and did not come back."""
-    book = accounts.find_account(session, slot, wallet)
+    book = accounts.find_account(tx, slot, wallet)
     if book is None:
         return []
     values = {"p_slot": slot, "p_payment": payment, "p_account": book.id}
-    return [row.gift_id for row in session.connection().execute(_GIFTS, values)]
+    return [row.gift_id for row in tx.connection().execute(_GIFTS, values)]

@@ -83,11 +83,11 @@ _CHANGE = Statement(
 )
 
 
-def find_hold(session: Transaction, slot: int, hold_id: uuid.UUID) -> Held | None:
-    return find_holds(session, slot, [hold_id])[hold_id]
+def find_hold(tx: Transaction, slot: int, hold_id: uuid.UUID) -> Held | None:
+    return find_holds(tx, slot, [hold_id])[hold_id]
 
 
-def find_holds(session: Transaction, slot: int, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Held | None]:
+def find_holds(tx: Transaction, slot: int, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Held | None]:
     """The holds with these ids; None for those that there are not."""
     found: dict[uuid.UUID, Held | None] = dict.fromkeys(ids)
     for start in range(0, len(ids), HOLDS_AT_ONCE):
@@ -95,7 +95,7 @@ def find_holds(session: Transaction, slot: int, ids: Sequence[uuid.UUID]) -> dic
         part = ids[start : start + HOLDS_AT_ONCE]
         for i, hold_id in enumerate(part):
             values[f"p_id_{i}"] = hold_id
-        for row in _READ.of(len(part)).rows(session, values):
+        for row in _READ.of(len(part)).rows(tx, values):
             held = held_of(_Row._make(row))
             found[held.id] = held
     return found
@@ -118,10 +118,10 @@ def held_of(row: AnyRow) -> Held:
     )
 
 
-def over(session: Transaction, slot: int, account_id: int, at: datetime) -> list[Held]:
+def over(tx: Transaction, slot: int, account_id: int, at: datetime) -> list[Held]:
     """The open holds of an account whose time is over, oldest first."""
     values = {"p_slot": slot, "p_account": account_id, "p_at": at}
-    return [held_of(_Row._make(row)) for row in _OVER.rows(session, values)]
+    return [held_of(_Row._make(row)) for row in _OVER.rows(tx, values)]
 
 
 def over_among(holds: Iterable[Held], at: datetime) -> list[Held]:

@@ -31,7 +31,7 @@ _ADD_HOLD = Statement(insert(HOLDS))
 
 
 def hold(
-    session: Transaction, slot: int, request: HoldRequest, *, at: datetime, rules: LedgerRules = DEFAULTS
+    tx: Transaction, slot: int, request: HoldRequest, *, at: datetime, rules: LedgerRules = DEFAULTS
 ) -> Held | Refused:
     """Reserve coins, or refuse as a spend would. It counts for the spend limits at once, on the day it is made.
 
@@ -41,8 +41,8 @@ def hold(
     scope = f"{request.scope}:{request.user_id}"
     ids = [(slot, each) for each in (hold_id, *rival_ids(slot, scope, request.key))]
     key = (key_owner(scope), request.key)
-    with LedgerTransaction(session, rules, [(slot, account)], at, ids=ids, key=key) as books:
-        answer = _known(session, slot, request) if (slot, hold_id) in books.known else None
+    with LedgerTransaction(tx, rules, [(slot, account)], at, ids=ids, key=key) as books:
+        answer = _known(tx, slot, request) if (slot, hold_id) in books.known else None
         if answer is not None:
             return answer
         idempotency.check_key(books, slot, scope, request.key)
@@ -55,11 +55,11 @@ def hold(
         return make(books, slot, request)
 
 
-def _known(session: Transaction, slot: int, request: HoldRequest) -> Held | Refused | None:
+def _known(tx: Transaction, slot: int, request: HoldRequest) -> Held | Refused | None:
     hold_id, fingerprint = request.id_in(slot), request.fingerprint(slot)
-    found = find_hold(session, slot, hold_id)
+    found = find_hold(tx, slot, hold_id)
     if found is None:
-        return idempotency.find_refusal(session, slot, hold_id, fingerprint)
+        return idempotency.find_refusal(tx, slot, hold_id, fingerprint)
     if found.fingerprint != fingerprint:
         raise KeyConflict(f"the key {request.key!r} was used for another hold", _differing(found, request))
     return replace(found, repeated=True)
@@ -93,7 +93,7 @@ def make(books: LedgerTransaction, slot: int, request: HoldRequest, *, limited: 
     )
     book.held += held.amount
     books.mark(book, marks.HELD if limited else marks.RESERVED, held.id, held.amount, held.fingerprint)
-    write_rows(books.session, [_row_of(held, book.id, request)])
+    write_rows(books.tx, [_row_of(held, book.id, request)])
     if limited:
         books.tell_of_hold(EventType.HOLD_MADE, held, request.actor)
     return held
@@ -120,18 +120,18 @@ def _row_of(held: Held, account_id: int, request: HoldRequest) -> Move:
 
 
 def capture(
-    session: Transaction, slot: int, request: Capture, *, at: datetime, rules: LedgerRules = DEFAULTS
+    tx: Transaction, slot: int, request: Capture, *, at: datetime, rules: LedgerRules = DEFAULTS
 ) -> Posted | Refused:
     """Turn (part of) a hold into a spend. Refusals: `hold_expired`, `hold_closed`, `wallet_frozen`,
     `hold_exceeded`; all are recorded.
 
     Raises NoSuchEntry if the slot has no such hold, KeyConflict if the key had another content.
     """
-    account = _of_caller(session, slot, request.hold_id).account
+    account = _of_caller(tx, slot, request.hold_id).account
     transfer = request.transfer(account, request.amount or 1)
-    with LedgerTransaction(session, rules, places_of(slot, [transfer]), at, with_lots=True) as books:
-        found = _must_find(session, slot, request.hold_id)
-        answer = _captured_before(session, slot, request, account)
+    with LedgerTransaction(tx, rules, places_of(slot, [transfer]), at, with_lots=True) as books:
+        found = _must_find(tx, slot, request.hold_id)
+        answer = _captured_before(tx, slot, request, account)
         if answer is not None:
             return answer
         refused = _capture_refused(slot, request, found, books.book(slot, account), at)
@@ -152,13 +152,11 @@ def capture(
         return posted
 
 
-def _captured_before(
-    session: Transaction, slot: int, request: Capture, account: AccountName
-) -> Posted | Refused | None:
+def _captured_before(tx: Transaction, slot: int, request: Capture, account: AccountName) -> Posted | Refused | None:
     transfer_id = request.id_in(slot)
-    first = idempotency.find_transfer(session, slot, transfer_id)
+    first = idempotency.find_transfer(tx, slot, transfer_id)
     if first is None:
-        return idempotency.find_refusal(session, slot, transfer_id, request.fingerprint(slot))
+        return idempotency.find_refusal(tx, slot, transfer_id, request.fingerprint(slot))
     amount = first.amount if request.amount is None else request.amount
     return idempotency.repeated(first, request.transfer(account, amount))
 
@@ -176,23 +174,21 @@ def _capture_refused(slot: int, request: Capture, found: Held, book: Book, at: d
     return None
 
 
-def release(
-    session: Transaction, slot: int, hold_id: uuid.UUID, *, at: datetime, rules: LedgerRules = DEFAULTS
-) -> Held:
+def release(tx: Transaction, slot: int, hold_id: uuid.UUID, *, at: datetime, rules: LedgerRules = DEFAULTS) -> Held:
     """Give back what is still reserved. Harmless to repeat: a hold that is not open is returned as it is."""
-    _of_caller(session, slot, hold_id)
-    return _end(session, slot, hold_id, RELEASED, at, rules)
+    _of_caller(tx, slot, hold_id)
+    return _end(tx, slot, hold_id, RELEASED, at, rules)
 
 
-def expire(session: Transaction, slot: int, hold_id: uuid.UUID, *, at: datetime, rules: LedgerRules = DEFAULTS) -> Held:
+def expire(tx: Transaction, slot: int, hold_id: uuid.UUID, *, at: datetime, rules: LedgerRules = DEFAULTS) -> Held:
     """Release it if its time is over (for the worker)."""
-    return _end(session, slot, hold_id, EXPIRED, at, rules)
+    return _end(tx, slot, hold_id, EXPIRED, at, rules)
 
 
-def _end(session: Transaction, slot: int, hold_id: uuid.UUID, state: str, at: datetime, rules: LedgerRules) -> Held:
-    account = _must_find(session, slot, hold_id).account
-    with LedgerTransaction(session, rules, [(slot, account)], at) as books:
-        found = _must_find(session, slot, hold_id)
+def _end(tx: Transaction, slot: int, hold_id: uuid.UUID, state: str, at: datetime, rules: LedgerRules) -> Held:
+    account = _must_find(tx, slot, hold_id).account
+    with LedgerTransaction(tx, rules, [(slot, account)], at) as books:
+        found = _must_find(tx, slot, hold_id)
         if found.state != OPEN or (state == EXPIRED and at < found.expires_at):
             return replace(found, repeated=True)
         over = at >= found.expires_at
@@ -207,16 +203,16 @@ def _let_go(books: LedgerTransaction, held: Held, state: str) -> Held:
     return done
 
 
-def _must_find(session: Transaction, slot: int, hold_id: uuid.UUID) -> Held:
-    found = find_hold(session, slot, hold_id)
+def _must_find(tx: Transaction, slot: int, hold_id: uuid.UUID) -> Held:
+    found = find_hold(tx, slot, hold_id)
     if found is None:
         raise NoSuchEntry(f"no hold {hold_id}")
     return found
 
 
-def _of_caller(session: Transaction, slot: int, hold_id: uuid.UUID) -> Held:
+def _of_caller(tx: Transaction, slot: int, hold_id: uuid.UUID) -> Held:
     """A hold that a caller made. The reservation of a refund is none: only its refund ends it."""
-    found = _must_find(session, slot, hold_id)
+    found = _must_find(tx, slot, hold_id)
     if not found.limited:
         raise NoSuchEntry(f"no hold {hold_id}")
     return found

@@ -164,17 +164,17 @@ class Raced(OperationalError):
         super().__init__("INSERT", None, _Repeatable("a key was used at the same time"))
 
 
-def find_transfer(session: Transaction, slot: int, transfer_id: uuid.UUID) -> Stored | None:
-    row = session.connection().execute(_READ, {"p_slot": slot, "p_id": transfer_id}).one_or_none()
+def find_transfer(tx: Transaction, slot: int, transfer_id: uuid.UUID) -> Stored | None:
+    row = tx.connection().execute(_READ, {"p_slot": slot, "p_id": transfer_id}).one_or_none()
     return None if row is None else stored(row)
 
 
-def find_result(session: Transaction, slot: int, transfer: Transfer) -> Posted | Refused | None:
+def find_result(tx: Transaction, slot: int, transfer: Transfer) -> Posted | Refused | None:
     """The first answer to the request to book that; None if it is new. Raises KeyConflict if it was another request."""
-    found = find_transfer(session, slot, transfer.id_in(slot))
+    found = find_transfer(tx, slot, transfer.id_in(slot))
     if found is not None:
         return repeated(found, transfer)
-    return find_refusal(session, slot, transfer.id_in(slot), transfer.fingerprint(slot))
+    return find_refusal(tx, slot, transfer.id_in(slot), transfer.fingerprint(slot))
 
 
 def repeated(first: Stored, transfer: Transfer) -> Posted:
@@ -198,9 +198,9 @@ def differing(first: Stored, transfer: Transfer) -> str:
     )
 
 
-def find_refusal(session: Transaction, slot: int, request_id: uuid.UUID, fingerprint: bytes) -> Refused | None:
+def find_refusal(tx: Transaction, slot: int, request_id: uuid.UUID, fingerprint: bytes) -> Refused | None:
     """The recorded refusal of that request, if there is one. Raises KeyConflict if another request was refused."""
-    row = session.connection().execute(_READ_REFUSAL, {"p_slot": slot, "p_id": request_id}).one_or_none()
+    row = tx.connection().execute(_READ_REFUSAL, {"p_slot": slot, "p_id": request_id}).one_or_none()
     if row is None:
         return None
     if bytes(row.fingerprint) != fingerprint:
@@ -220,21 +220,21 @@ def refusal_row(slot: int, refused: Refused, fingerprint: bytes, at: datetime) -
     }
 
 
-def find_ids(session: Transaction, slot: int, wanted: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+def find_ids(tx: Transaction, slot: int, wanted: Sequence[uuid.UUID]) -> set[uuid.UUID]:
     """Which of these ids the books know in that slot."""
     found: set[uuid.UUID] = set()
     for start in range(0, len(wanted), IDS_AT_ONCE):
         part = wanted[start : start + IDS_AT_ONCE]
         values = {"slot": slot, **{f"id_{i}": each for i, each in enumerate(part)}}
-        found |= {row[0] for row in _KNOWN.of(len(part)).rows(session, values)}
+        found |= {row[0] for row in _KNOWN.of(len(part)).rows(tx, values)}
     return found
 
 
-def is_claimed(session: Transaction, slots: Iterable[int], key: tuple[str, str]) -> bool:
+def is_claimed(tx: Transaction, slots: Iterable[int], key: tuple[str, str]) -> bool:
     """Whether the key is that of an order, a gift or another thing that is not booked by it."""
     owner, text = key
     values = [{"slot": slot, "owner": owner, "key": text} for slot in slots if owner]
-    return any(_CLAIMED.row(session, each) is not None for each in values)
+    return any(_CLAIMED.row(tx, each) is not None for each in values)
 
 
 def check_key(books: LookedUp, slot: int, scope: str, key: str) -> None:

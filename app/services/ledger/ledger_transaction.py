@@ -49,7 +49,7 @@ _ADD_REFUSALS = RowInsert(REFUSALS, lambda insert: insert.on_conflict_do_nothing
 class LedgerTransaction:
     """Accounts that are locked in this transaction.
 
-        with LedgerTransaction(session, rules, places, at) as books: books.post(slot, transfer)
+        with LedgerTransaction(tx, rules, places, at) as books: books.post(slot, transfer)
 
     Everything is written when the block ends, nothing if it raises; the locks last until the transaction ends. With a
     wallet the account of what its user owes is locked too, if there is one. `ids` are those of the transfers that are
@@ -60,7 +60,7 @@ class LedgerTransaction:
 
     def __init__(
         self,
-        session: Transaction,
+        tx: Transaction,
         rules: LedgerRules,
         places: Iterable[accounts.AccountPlace],
         at: datetime,
@@ -69,7 +69,7 @@ class LedgerTransaction:
         key: tuple[str, str] = accounts.NO_KEY,
         with_lots: bool = False,
     ) -> None:
-        self.session = session
+        self.tx = tx
         self.rules = rules
         self.at = at
         self.at_us = microseconds(at)
@@ -78,15 +78,15 @@ class LedgerTransaction:
             by_slot[slot].append(transfer_id)
         owed = {(slot, name): (slot, debt_of(name)) for slot, name in wanted if name.is_wallet}
         debts = owed.values()
-        locked = accounts.lock_accounts(session, wanted, if_there=debts, ids=by_slot, key=key, with_lots=with_lots)
+        locked = accounts.lock_accounts(tx, wanted, if_there=debts, ids=by_slot, key=key, with_lots=with_lots)
         self._books = locked.books
         self._lots_left = locked.lots or {}
         self._debts = {owing: locked.books[debt] for owing, debt in owed.items() if debt in locked.books}
         self._numbers = locked.numbers
         self.known: set[tuple[int, uuid.UUID]] = set()
         for slot in locked.known:
-            self.known |= {(slot, found) for found in idempotency.find_ids(session, slot, by_slot[slot])}
-        self.is_claimed = key != accounts.NO_KEY and idempotency.is_claimed(session, locked.known, key)
+            self.known |= {(slot, found) for found in idempotency.find_ids(tx, slot, by_slot[slot])}
+        self.is_claimed = key != accounts.NO_KEY and idempotency.is_claimed(tx, locked.known, key)
         self._changed: dict[accounts.AccountPlace, Book] = {}
         self._transfers, self._lots = list[_Row](), list[_Row]()
         self._refusals, self._marks, self._seals = list[_Row](), list[_Row](), list[_Row]()
@@ -106,7 +106,7 @@ class LedgerTransaction:
         for book in books:
             if book.lots is not None:
                 book.settle(self.rules.spend_order, self.at_us)
-        tx = self.session
+        tx = self.tx
         write_rows(tx, map(hold_rows.change_of, self._holds.values()))
         tx.later(accounts.WRITE, list(map(accounts.row_of, books)))
         tx.later(_ADD_TRANSFERS, self._transfers, wrong=Raced)
@@ -175,7 +175,7 @@ class LedgerTransaction:
     def tell(self, book: Book, kind: EventType, data: Mapping[str, Any], actor: str = "") -> None:
         """An event about this account's user, written at the end."""
         if kind in self.rules.events:
-            event = Event(kind, book.name.user_id, self.at, data, cause_in(self.session, actor))
+            event = Event(kind, book.name.user_id, self.at, data, cause_in(self.tx, actor))
             self._outbox.add(book.slot, book.id, event)
 
     def tell_of(self, slot: int, name: AccountName, event: Event) -> None:
@@ -212,7 +212,7 @@ class LedgerTransaction:
         """What the user of that wallet owes in its asset; None if nothing was ever owed (and it is not to be made)."""
         if make and (slot, wallet) not in self._debts:
             place = (slot, debt_of(wallet))
-            self._books |= accounts.lock_accounts(self.session, [place]).books
+            self._books |= accounts.lock_accounts(self.tx, [place]).books
             self._debts[slot, wallet] = self._books[place]
         return self._debts.get((slot, wallet))
 
@@ -248,7 +248,7 @@ class LedgerTransaction:
         known = self._seen_holds | self._holds
         rows = [held for held in known.values() if held and held.account == name and held.state == hold_rows.OPEN]
         if sum(held.rest for held in rows) != book.held:  # there are others
-            rows = hold_rows.over(self.session, slot, book.id, self.at)
+            rows = hold_rows.over(self.tx, slot, book.id, self.at)
         over = hold_rows.over_among((self._holds.get(held.id, held) for held in rows), self.at)
         for held in over:
             self.end_hold(held, hold_rows.EXPIRED)
@@ -283,11 +283,11 @@ class LedgerTransaction:
     def find_hold(self, slot: int, hold_id: uuid.UUID) -> Held | None:
         """A hold as it stands here."""
         known = self._seen_holds | self._holds
-        return known[hold_id] if hold_id in known else hold_rows.find_hold(self.session, slot, hold_id)
+        return known[hold_id] if hold_id in known else hold_rows.find_hold(self.tx, slot, hold_id)
 
     def load_holds(self, slot: int, ids: Sequence[uuid.UUID]) -> None:
         """Read the holds that this will be about, in one flight with what waits."""
-        self._seen_holds = hold_rows.find_holds(self.session, slot, ids)
+        self._seen_holds = hold_rows.find_holds(self.tx, slot, ids)
 
     def write_hold(self, held: Held) -> None:
         """Write how far this hold has come at the end."""
@@ -316,12 +316,12 @@ class LedgerTransaction:
             made = [lot for lot in self._lots if (lot["slot"], lot["account_id"]) == (book.slot, book.id)]
             new = [lot_rows.lot_left(*(lot[name] for name in lot_rows.LOT_STATE)) for lot in made]
             rows = self._lots_left.pop((book.slot, book.name), None)
-            left = lot_rows.lots_left(self.session, book) if rows is None else lot_rows.read_lots(rows)
+            left = lot_rows.lots_left(self.tx, book) if rows is None else lot_rows.read_lots(rows)
             book.load([*left, *new])
             self.touch(book)
         loaded = book.lots or {}
         for version in also:
-            lot = None if version in loaded else lot_rows.one_lot(self.session, book, version)
+            lot = None if version in loaded else lot_rows.one_lot(self.tx, book, version)
             if lot is not None:
                 loaded[version] = lot
         book.lots = loaded
@@ -375,7 +375,7 @@ class LedgerTransaction:
         if book is not None:
             return book.id
         if (slot, name) not in self._numbers:
-            self._numbers |= accounts.lock_accounts(self.session, [(slot, name)]).numbers
+            self._numbers |= accounts.lock_accounts(self.tx, [(slot, name)]).numbers
         return self._numbers[slot, name]
 
 

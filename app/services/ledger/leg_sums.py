@@ -94,7 +94,7 @@ def midnight(moment: datetime) -> datetime:
     return datetime.combine(moment.date(), datetime.min.time(), UTC)
 
 
-def busy_days(session: Transaction, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+def busy_days(tx: Transaction, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
     """Each day from `start`, a midnight, in which something was booked before `end`: its beginning and its end.
 
     The last day may end at `end`, in its middle. Long stretches without transfers cost a few statements, not one a day:
@@ -103,7 +103,7 @@ def busy_days(session: Transaction, start: datetime, end: datetime) -> Iterator[
     width = DAY
     while start < end:
         until = start + min(width, end - start)
-        if not _anything(session, start, until):
+        if not _anything(tx, start, until):
             start, width = until, width * WIDER
         elif width > DAY:
             width //= WIDER
@@ -113,7 +113,7 @@ def busy_days(session: Transaction, start: datetime, end: datetime) -> Iterator[
 
 
 def sums_between(
-    session: Transaction,
+    tx: Transaction,
     start: datetime,
     end: datetime,
     *,
@@ -128,7 +128,7 @@ def sums_between(
     width = SLICE
     while start < end:
         until, began = min(start + width, end), clock()
-        rows = session.connection().execute(sums, {"p_start": start, "p_end": until, **told})
+        rows = tx.connection().execute(sums, {"p_start": start, "p_end": until, **told})
         totals = added(totals, {_heading(row): _sums(row) for row in rows})
         if clock() - began < QUICK_SECONDS:
             width *= 2
@@ -136,14 +136,14 @@ def sums_between(
     return totals
 
 
-def balances_of_users(session: Transaction) -> dict[BalanceHeading, int]:
+def balances_of_users(tx: Transaction) -> dict[BalanceHeading, int]:
     """The balances that users' accounts keep, added up. They come from the accounts, not from transfers."""
-    rows = session.connection().execute(_KEPT)
+    rows = tx.connection().execute(_KEPT)
     return {_heading(row): _whole(row.high, row.low) for row in rows}
 
 
-def _anything(session: Transaction, start: datetime, end: datetime) -> bool:
-    return session.connection().execute(_ANY, {"p_start": start, "p_end": end}).first() is not None
+def _anything(tx: Transaction, start: datetime, end: datetime) -> bool:
+    return tx.connection().execute(_ANY, {"p_start": start, "p_end": end}).first() is not None
 
 
 def _heading(row: AnyRow) -> BalanceHeading:

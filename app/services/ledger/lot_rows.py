@@ -41,9 +41,9 @@ def _remaining(size: int) -> ClauseElement:
 WRITE_REMAINING = Sized(_remaining, LOTS_AT_ONCE)
 
 
-def lots_left(session: Transaction, book: Book) -> list[LotLeft]:
+def lots_left(tx: Transaction, book: Book) -> list[LotLeft]:
     """The lots of that wallet with something left."""
-    return read_lots(_LOTS_LEFT.rows(session, {"slot": book.slot, "account_id": book.id}))
+    return read_lots(_LOTS_LEFT.rows(tx, {"slot": book.slot, "account_id": book.id}))
 
 
 def read_lots(rows: Iterable[Row]) -> list[LotLeft]:
@@ -51,8 +51,8 @@ def read_lots(rows: Iterable[Row]) -> list[LotLeft]:
     return [lot_left(*row) for row in rows]
 
 
-def one_lot(session: Transaction, book: Book, version: int) -> LotLeft | None:
-    row = _ONE_LOT.row(session, {"slot": book.slot, "account_id": book.id, "lot": version})
+def one_lot(tx: Transaction, book: Book, version: int) -> LotLeft | None:
+    row = _ONE_LOT.row(tx, {"slot": book.slot, "account_id": book.id, "lot": version})
     return None if row is None else lot_left(*row)
 
 

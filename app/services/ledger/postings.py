@@ -25,7 +25,7 @@ from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 
 
 def post(
-    session: Transaction,
+    tx: Transaction,
     slot: int,
     transfers: Sequence[Transfer],
     *,
@@ -50,12 +50,12 @@ def post(
     key = NO_KEY if one is None or not owner else (owner, one.key)
     rivals = [(slot, each) for each in rival_ids(slot, one.scope, one.key)] if one is not None and owner else []
     ids, places = [*by_id, *rivals], places_of(slot, transfers)
-    with LedgerTransaction(session, rules or LedgerRules(), places, at, ids=ids, key=key) as books:
+    with LedgerTransaction(tx, rules or LedgerRules(), places, at, ids=ids, key=key) as books:
         for event in told:
             books.tell_of(slot, transfers[0].book, event)
         for each, transfer in by_id.items():
             if each in books.known:
-                posted.append(_repeat(session, slot, transfer))
+                posted.append(_repeat(tx, slot, transfer))
                 continue
             if rivals:
                 check_key(books, slot, transfer.scope, transfer.key)
@@ -67,8 +67,8 @@ def post(
     return tuple(posted)
 
 
-def _repeat(session: Transaction, slot: int, transfer: Transfer) -> Posted:
-    answer = find_result(session, slot, transfer)
+def _repeat(tx: Transaction, slot: int, transfer: Transfer) -> Posted:
+    answer = find_result(tx, slot, transfer)
     if isinstance(answer, Posted):
         return answer
     code = answer.code if isinstance(answer, Refused) else "unknown"

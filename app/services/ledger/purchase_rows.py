@@ -146,34 +146,34 @@ def home_of(payment: str) -> int | None:
     return None if number is None else slot_of_number(number)
 
 
-def read_purchases(session: Transaction, places: Iterable[PurchasePlace]) -> PurchaseRows:
+def read_purchases(tx: Transaction, places: Iterable[PurchasePlace]) -> PurchaseRows:
     """Everything of these purchases but what happened to their lots."""
     found = PurchaseRows()
     wanted = set(places)
     payments = {place.payment for place in wanted}
     wanted |= {PurchasePlace(home, payment) for payment in payments if (home := home_of(payment)) is not None}
-    _read_lots(session, wanted, found)
+    _read_lots(tx, wanted, found)
     homes = sorted(PurchasePlace(home, payment) for payment in payments if (home := home_of(payment)) is not None)
-    _read_money(session, homes, found)
-    _read_orders(session, [place for place in homes if place.payment not in found.lots], found)
+    _read_money(tx, homes, found)
+    _read_orders(tx, [place for place in homes if place.payment not in found.lots], found)
     return found
 
 
-def read_named_lots(session: Transaction, names: Sequence[LotName]) -> list[AnyRow]:
+def read_named_lots(tx: Transaction, names: Sequence[LotName]) -> list[AnyRow]:
     """Lots by their names."""
-    return list(_rows(session, _LOTS, (_L.slot, _L.account_id, _L.version), names))
+    return list(_rows(tx, _LOTS, (_L.slot, _L.account_id, _L.version), names))
 
 
-def postings_of(session: Transaction, since: Mapping[tuple[int, int], int]) -> list[AnyRow]:
+def postings_of(tx: Transaction, since: Mapping[tuple[int, int], int]) -> list[AnyRow]:
     """What was booked in these accounts after the given version of each."""
     postings = list[AnyRow]()
     for part in groups_of(sorted(since.items()), ROWS_NAMED):
         booked = or_(*(and_(_T.slot == s, _T.book_id == book, _T.version > v) for (s, book), v in part))
-        postings += session.connection().execute(_POSTINGS.where(booked))
+        postings += tx.connection().execute(_POSTINGS.where(booked))
     return postings
 
 
-def versions_before(session: Transaction, accounts: Iterable[tuple[int, int]], moment: datetime) -> dict[Any, int]:
+def versions_before(tx: Transaction, accounts: Iterable[tuple[int, int]], moment: datetime) -> dict[Any, int]:
     """The last version of each account before that moment; 0 if it had none."""
     last = (
         select(_BEFORE.c.version)
@@ -183,21 +183,21 @@ def versions_before(session: Transaction, accounts: Iterable[tuple[int, int]], m
         .scalar_subquery()
     )
     wanted = select(_A.slot, _A.id, last.label("version")).prefix_with(sweep("report"))
-    rows = _rows(session, wanted, (_A.slot, _A.id), sorted(set(accounts)))
+    rows = _rows(tx, wanted, (_A.slot, _A.id), sorted(set(accounts)))
     return {(row.slot, row.id): row.version or 0 for row in rows}
 
 
-def _read_lots(session: Transaction, wanted: set[PurchasePlace], found: PurchaseRows) -> None:
+def _read_lots(tx: Transaction, wanted: set[PurchasePlace], found: PurchaseRows) -> None:
     """The lots of the payments in these slots, and wherever gifts brought coins of them."""
     seen, sent, arrived = set[PurchasePlace](), list[AnyRow](), set[str]()
     while wanted:
         places = sorted(wanted)
         seen |= wanted
-        for row in _rows(session, _LOTS, (_L.slot, _L.payment), places):
+        for row in _rows(tx, _LOTS, (_L.slot, _L.payment), places):
             found.lots[row.payment].append(row)
             if row.kind == GIFT_RECEIVED:
                 arrived.add(row.reference)
-        parts = list(_rows(session, _PARTS, (_P.slot, _P.payment), places))
+        parts = list(_rows(tx, _PARTS, (_P.slot, _P.payment), places))
         sent += parts
         wanted = {PurchasePlace(slot_of_user(row.receiver), row.payment) for row in parts} - seen
     for row in sent:
@@ -205,25 +205,25 @@ def _read_lots(session: Transaction, wanted: set[PurchasePlace], found: Purchase
             found.under_way[row.payment].append(row)
 
 
-def _read_money(session: Transaction, homes: Sequence[PurchasePlace], found: PurchaseRows) -> None:
+def _read_money(tx: Transaction, homes: Sequence[PurchasePlace], found: PurchaseRows) -> None:
     ids = dict[tuple[int, uuid.UUID], str]()
     keys = [(place.slot, int(place.payment)) for place in homes]
-    for row in _rows(session, _PAID, (_F.slot, _F.payment_id), keys):
+    for row in _rows(tx, _PAID, (_F.slot, _F.payment_id), keys):
         for step in sale_steps(row.key):
             ids[row.slot, keyed_uuid(row.slot, sale_scope(row.provider_account, row.environment), step)] = str(
                 row.payment_id
             )
     paid = _MONEY.where(_T.kind == SALE)
-    for row in _rows(session, paid, (_T.slot, _T.id), list(ids)):
+    for row in _rows(tx, paid, (_T.slot, _T.id), list(ids)):
         found.sales[ids[row.slot, row.id]].append(row)
     back = _MONEY.where(_T.kind.in_(MONEY_KINDS))
-    for row in _rows(session, back, (_T.slot, _T.cause_id), list(ids)):
+    for row in _rows(tx, back, (_T.slot, _T.cause_id), list(ids)):
         found.refunds[ids[row.slot, row.cause_id]].append(row)
 
 
-def _read_orders(session: Transaction, homes: Sequence[PurchasePlace], found: PurchaseRows) -> None:
+def _read_orders(tx: Transaction, homes: Sequence[PurchasePlace], found: PurchaseRows) -> None:
     keys = [(place.slot, int(place.payment)) for place in homes]
-    for row in _rows(session, _ORDERS, (_Y.slot, _Y.id), keys):
+    for row in _rows(tx, _ORDERS, (_Y.slot, _Y.id), keys):
         found.orders[str(row.id)] = row
 
 
@@ -233,7 +233,7 @@ def minor_back(row: AnyRow) -> int:
 
 
 def _rows(
-    session: Transaction, wanted: Select[Any], columns: Sequence[ColumnElement[Any]], keys: Sequence[tuple[Any, ...]]
+    tx: Transaction, wanted: Select[Any], columns: Sequence[ColumnElement[Any]], keys: Sequence[tuple[Any, ...]]
 ) -> Iterator[AnyRow]:
     for part in groups_of(keys, ROWS_NAMED):
-        yield from session.connection().execute(wanted.where(tuple_(*columns).in_(part)))
+        yield from tx.connection().execute(wanted.where(tuple_(*columns).in_(part)))

@@ -140,18 +140,18 @@ def whole_purchases(places: Iterable[PurchasePlace]) -> Iterator[list[PurchasePl
         yield part
 
 
-def purchases_at(session: Transaction, places: Sequence[PurchasePlace], reading: Reading) -> Iterator[PurchaseHistory]:
+def purchases_at(tx: Transaction, places: Sequence[PurchasePlace], reading: Reading) -> Iterator[PurchaseHistory]:
     """The purchases of which there are lots in these places; the other places of each are found from its number."""
-    rows = read_purchases(session, places)
-    yield from _histories(session, list(_bought(rows, sorted({place.payment for place in places}))), reading)
+    rows = read_purchases(tx, places)
+    yield from _histories(tx, list(_bought(rows, sorted({place.payment for place in places}))), reading)
     for payment, order in rows.orders.items():
         if rows.sales[payment]:
             yield _promise(order, rows.sales[payment], rows.refunds[payment], reading)
 
 
-def lots_at(session: Transaction, names: Sequence[LotName], reading: Reading) -> Iterator[PurchaseHistory]:
+def lots_at(tx: Transaction, names: Sequence[LotName], reading: Reading) -> Iterator[PurchaseHistory]:
     """Lots that nobody bought here, each as a purchase of its own."""
-    return _histories(session, [_Bought("", [row]) for row in read_named_lots(session, names)], reading)
+    return _histories(tx, [_Bought("", [row]) for row in read_named_lots(tx, names)], reading)
 
 
 def _bought(rows: PurchaseRows, payments: Iterable[str]) -> Iterator[_Bought]:
@@ -164,9 +164,9 @@ def _bought(rows: PurchaseRows, payments: Iterable[str]) -> Iterator[_Bought]:
                 yield _Bought("", [lot])
 
 
-def _histories(session: Transaction, wanted: Sequence[_Bought], reading: Reading) -> Iterator[PurchaseHistory]:
+def _histories(tx: Transaction, wanted: Sequence[_Bought], reading: Reading) -> Iterator[PurchaseHistory]:
     if reading.since is not None:
-        _note_changes(session, wanted, reading, reading.since)
+        _note_changes(tx, wanted, reading, reading.since)
     for bought in wanted:
         if bought.brought:
             yield _history(bought, reading)
@@ -175,17 +175,17 @@ def _histories(session: Transaction, wanted: Sequence[_Bought], reading: Reading
 # --- what happened ---
 
 
-def _note_changes(session: Transaction, wanted: Sequence[_Bought], reading: Reading, since: datetime) -> None:
+def _note_changes(tx: Transaction, wanted: Sequence[_Bought], reading: Reading, since: datetime) -> None:
     owners = dict[LotName, tuple[_Bought, AnyRow]]()
     for bought in wanted:
         bought.from_start = any(row.created_at >= since for row in bought.refunds)
         for lot in bought.lots:
             owners[LotName(lot.slot, lot.account_id, lot.version)] = (bought, lot)
-    versions = versions_before(session, {name[:2] for name in owners}, since)
+    versions = versions_before(tx, {name[:2] for name in owners}, since)
     for name, (bought, _) in owners.items():
         if bought.from_start:
             versions[name[:2]] = min(versions[name[:2]], name.version - 1)
-    for posting in postings_of(session, versions):
+    for posting in postings_of(tx, versions):
         for version, amount in [(posting.lot, posting.amount)] if posting.lot else uses_in(posting.uses):
             owner = owners.get(LotName(posting.slot, posting.book_id, version))
             if owner is not None and (owner[0].from_start or posting.created_at >= since):

@@ -118,12 +118,12 @@ _VERSION = select(T.created_at, T.balance).where(
 )
 
 
-def holdings(session: Transaction, slot: int, user_id: str, *, at: datetime | None = None) -> Holdings:
+def holdings(tx: Transaction, slot: int, user_id: str, *, at: datetime | None = None) -> Holdings:
     """Every wallet of the user and every debt, in one statement. Holds whose time is over at that moment do not count.
 
     Coins that expired a moment ago may still be counted: the worker, or the next spend, takes them out by a transfer.
     """
-    rows = _HOLDINGS.rows(session, {"p_slot": slot, "p_user": user_id, "p_at": at or _NO_TIME})
+    rows = _HOLDINGS.rows(tx, {"p_slot": slot, "p_user": user_id, "p_at": at or _NO_TIME})
     balances, debts = [], []
     for code, asset, environment, amount, held, frozen in rows:
         if code == WALLET:
@@ -133,24 +133,24 @@ def holdings(session: Transaction, slot: int, user_id: str, *, at: datetime | No
     return Holdings(tuple(balances), tuple(debts))
 
 
-def balances(session: Transaction, slot: int, user_id: str, *, at: datetime | None = None) -> tuple[Balance, ...]:
+def balances(tx: Transaction, slot: int, user_id: str, *, at: datetime | None = None) -> tuple[Balance, ...]:
     """Every wallet of the user."""
-    return holdings(session, slot, user_id, at=at).balances
+    return holdings(tx, slot, user_id, at=at).balances
 
 
-def balance(session: Transaction, slot: int, account: AccountName, *, at: datetime | None = None) -> Balance:
+def balance(tx: Transaction, slot: int, account: AccountName, *, at: datetime | None = None) -> Balance:
     """One account that keeps a balance; zero if it was never used. Holds whose time is over do not count."""
     _must_keep(account)
-    book = accounts.find_account(session, slot, account)
+    book = accounts.find_account(tx, slot, account)
     if book is None:
         return Balance(account.asset, account.environment, 0, 0, False)
-    over = hold_rows.over(session, slot, book.id, at) if at is not None and book.held else []
+    over = hold_rows.over(tx, slot, book.id, at) if at is not None and book.held else []
     held = book.held - sum(each.rest for each in over)
     return Balance(account.asset, account.environment, book.balance, held, book.frozen)
 
 
 def statement(
-    session: Transaction,
+    tx: Transaction,
     slot: int,
     account: AccountName,
     *,
@@ -165,26 +165,26 @@ def statement(
     start = cursor if cursor is not None else (_AFTER_ALL if newest_first else 0)
     # One line more than is wanted tells whether there is another page.
     values = {**accounts.account_keys((slot, account)), "p_cursor": start, "p_limit": limit + 1}
-    rows = (_BACKWARD if newest_first else _FORWARD).rows(session, values)
+    rows = (_BACKWARD if newest_first else _FORWARD).rows(tx, values)
     more = len(rows) > limit
     lines = tuple([Line(*(row if with_actors else row[:-1])) for row in rows[:limit]])
     return StatementPage(lines, lines[-1].version if more else None)
 
 
-def balance_at(session: Transaction, slot: int, account: AccountName, moment: datetime) -> int:
+def balance_at(tx: Transaction, slot: int, account: AccountName, moment: datetime) -> int:
     """What the account held at that moment: after the last posting that is not later.
 
     Times of one account never go back, so the posting is found by halving: some 20 look-ups for a million postings.
     """
     _must_keep(account)
-    book = accounts.find_account(session, slot, account)
+    book = accounts.find_account(tx, slot, account)
     if book is None:
         return 0
     low, high, found = 0, book.version, 0
     while low < high:
         middle = (low + high + 1) // 2
         values = {"p_slot": slot, "p_book": book.id, "p_version": middle}
-        at, after = session.connection().execute(_VERSION, values).one()
+        at, after = tx.connection().execute(_VERSION, values).one()
         if at <= moment:
             low, found = middle, after
         else:

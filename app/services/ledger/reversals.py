@@ -56,7 +56,7 @@ class Reverse:
 
 
 def reverse(
-    session: Transaction, slot: int, request: Reverse, *, at: datetime, rules: LedgerRules = DEFAULTS
+    tx: Transaction, slot: int, request: Reverse, *, at: datetime, rules: LedgerRules = DEFAULTS
 ) -> Posted | Refused:
     """Book the opposite. Coins go back into the lots that they came from; a credit is taken from its own lot first.
 
@@ -65,16 +65,16 @@ def reverse(
     """
     if not request.reason or not request.actor:
         raise InvalidTransfer("a reversal needs a reason and an actor")
-    of = idempotency.find_transfer(session, slot, request.transfer_id)
+    of = idempotency.find_transfer(tx, slot, request.transfer_id)
     if of is None:
         raise NoSuchEntry(f"no transfer {request.transfer_id}")
     transfer = request.transfer(of)
-    with LedgerTransaction(session, rules, places_of(slot, [transfer]), at) as books:
+    with LedgerTransaction(tx, rules, places_of(slot, [transfer]), at) as books:
         # The refusal first: it stays this key's answer, even if another key has reversed the transfer since.
-        answer = idempotency.find_refusal(session, slot, request.request_id(slot), request.fingerprint(slot))
+        answer = idempotency.find_refusal(tx, slot, request.request_id(slot), request.fingerprint(slot))
         if answer is not None:
             return answer
-        first = idempotency.find_transfer(session, slot, transfer.id_in(slot))
+        first = idempotency.find_transfer(tx, slot, transfer.id_in(slot))
         if first is not None:
             return idempotency.repeated(first, transfer)
         refused = _refused(books, slot, request.request_id(slot), transfer, of)
@@ -83,10 +83,10 @@ def reverse(
         return _book(books, slot, transfer, of)
 
 
-def _origin(session: Transaction, of: Stored) -> Stored:
+def _origin(tx: Transaction, of: Stored) -> Stored:
     """What a chain of reversals began with."""
     while of.kind == REVERSAL and of.cause is not None:
-        before = idempotency.find_transfer(session, of.slot, of.cause)
+        before = idempotency.find_transfer(tx, of.slot, of.cause)
         if before is None:
             return of
         of = before
@@ -96,7 +96,7 @@ def _origin(session: Transaction, of: Stored) -> Stored:
 def _refused(
     books: LedgerTransaction, slot: int, request_id: uuid.UUID, transfer: Transfer, of: Stored
 ) -> Refused | None:
-    kind = _origin(books.session, of).kind
+    kind = _origin(books.tx, of).kind
     if kind not in REVERSIBLE:
         return Refused(request_id, "not_reversible", {"kind": kind})
     if transfer.amount > of.amount:

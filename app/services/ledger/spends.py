@@ -120,14 +120,14 @@ TAKE, ENTER = Statement(_take), Statement(_enter)
 
 
 def spend(
-    session: Transaction, slot: int, request: Spend, *, at: datetime, rules: LedgerRules = DEFAULTS
+    tx: Transaction, slot: int, request: Spend, *, at: datetime, rules: LedgerRules = DEFAULTS
 ) -> Posted | Refused:
     """Take coins from the user's lots, or refuse. Both are values, and both are recorded: the caller commits.
 
     The same key with the same content gives the first answer again (`repeated`), even a refusal that would not be one
     now; with other content it raises KeyConflict. Refusals: `insufficient_funds`, `spend_limit`, `wallet_frozen`.
     """
-    posted = _from_open_lot(session, slot, request, at, rules)
+    posted = _from_open_lot(tx, slot, request, at, rules)
     if posted is not None:
         return posted
     transfer = request.transfer
@@ -135,8 +135,8 @@ def spend(
     ids = [own, *((slot, rival) for rival in rival_ids(slot, transfer.scope, transfer.key))]
     key = (key_owner(transfer.scope), transfer.key)
     places = places_of(slot, [transfer])
-    with LedgerTransaction(session, rules, places, at, ids=ids, key=key, with_lots=True) as books:
-        answer = find_result(session, slot, transfer) if own in books.known else None
+    with LedgerTransaction(tx, rules, places, at, ids=ids, key=key, with_lots=True) as books:
+        answer = find_result(tx, slot, transfer) if own in books.known else None
         if answer is None:
             check_key(books, slot, transfer.scope, transfer.key)
         return answer or decide(books, slot, request)
@@ -156,14 +156,14 @@ def decide(books: LedgerTransaction, slot: int, request: Spend) -> Posted | Refu
     return books.post(slot, transfer)
 
 
-def _from_open_lot(session: Transaction, slot: int, request: Spend, at: datetime, rules: LedgerRules) -> Posted | None:
+def _from_open_lot(tx: Transaction, slot: int, request: Spend, at: datetime, rules: LedgerRules) -> Posted | None:
     """The usual case; None if it is not, and then nothing has changed."""
     transfer, at_us, today = request.transfer, microseconds(at), periods(at, rules.zone)
     transfer_id, fingerprint = transfer.id_in(slot), transfer.fingerprint(slot)
     limit = limit_for(rules, request.asset)
     rivals = rival_ids(slot, transfer.scope, transfer.key) or [transfer_id] * len(_RIVALS)
     taken = TAKE.row(
-        session,
+        tx,
         {
             **accounts.account_keys((slot, transfer.debit)),
             "p_id": transfer_id,
@@ -203,29 +203,29 @@ def _from_open_lot(session: Transaction, slot: int, request: Spend, at: datetime
         "t_note": transfer.note,
         "t_actor": transfer.actor,
     }
-    told = _told(session, slot, transfer, posted, at) if EventType.COINS_SPENT in rules.events else None
-    if not _entered(session, values, told):
-        accounts.lock_accounts(session, [(slot, transfer.credit)])
-        if not _entered(session, values, told):
+    told = _told(tx, slot, transfer, posted, at) if EventType.COINS_SPENT in rules.events else None
+    if not _entered(tx, values, told):
+        accounts.lock_accounts(tx, [(slot, transfer.credit)])
+        if not _entered(tx, values, told):
             raise Raced
     return posted
 
 
-def _entered(session: Transaction, values: Mapping[str, Any], told: Move | None) -> bool:
+def _entered(tx: Transaction, values: Mapping[str, Any], told: Move | None) -> bool:
     """Whether the transfer is in the books now. Its event is written beside it, in the same flight.
 
     Raises Raced if another transaction has booked the transfer meanwhile: then the event finds a row to stand beside.
     """
-    entered = session.later(ENTER, values)
-    events = [] if told is None else session.later(*told)
-    session.flush()
+    entered = tx.later(ENTER, values)
+    events = [] if told is None else tx.later(*told)
+    tx.flush()
     if entered[0].count == 0 and any(event.count for event in events):
         raise Raced
     return entered[0].count == 1
 
 
-def _told(session: Transaction, slot: int, transfer: Transfer, posted: Posted, at: datetime) -> Move:
+def _told(tx: Transaction, slot: int, transfer: Transfer, posted: Posted, at: datetime) -> Move:
     data = coin_events.coins_data(transfer, posted)
     user_id = transfer.debit.user_id
-    event = Event(EventType.COINS_SPENT, user_id, posted.at, data, outbox.cause_in(session, transfer.actor))
+    event = Event(EventType.COINS_SPENT, user_id, posted.at, data, outbox.cause_in(tx, transfer.actor))
     return outbox.event_move(TRANSFERS, slot, posted.id, event, written_at=at)

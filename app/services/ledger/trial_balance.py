@@ -18,7 +18,7 @@ class CheckpointsBehind(DomainError):
 
 
 def trial_balance(
-    session: Transaction,
+    tx: Transaction,
     *,
     now: datetime,
     at: datetime | None = None,
@@ -34,15 +34,15 @@ def trial_balance(
     the legs. For the past they are the sums of their legs, like those of system accounts. Call it in a snapshot
     (`read(…, snapshot=True)`). Raises CheckpointsBehind if more than `most_days` would have to be added up.
     """
-    totals = _sums_of_legs(session, now=now, at=at, most_days=most_days)
+    totals = _sums_of_legs(tx, now=now, at=at, most_days=most_days)
     if at is None:
-        return draw_up(now, totals, balances_of_users(session))
+        return draw_up(now, totals, balances_of_users(tx))
     if closed is not None:
-        totals = added(totals, late_sums(session, at, closed, now=now))
+        totals = added(totals, late_sums(tx, at, closed, now=now))
     return draw_up(at, totals)
 
 
-def late_sums(session: Transaction, at: datetime, closed: Sequence[ClosedMonth], *, now: datetime) -> Totals:
+def late_sums(tx: Transaction, at: datetime, closed: Sequence[ClosedMonth], *, now: datetime) -> Totals:
     """The legs that were booked after that moment and count at the moment or before. The checkpoints know nothing of
     accounting time: these few are what is missing in them."""
     totals: Totals = {}
@@ -52,21 +52,21 @@ def late_sums(session: Transaction, at: datetime, closed: Sequence[ClosedMonth],
     for late in late_at(at, closed):
         until = newest if late.booked_until is None else min(late.booked_until, newest)
         told = Span(late.since, late.until)
-        totals = added(totals, sums_between(session, at + TICK, until, effective=told))
+        totals = added(totals, sums_between(tx, at + TICK, until, effective=told))
     return totals
 
 
-def _sums_of_legs(session: Transaction, *, now: datetime, at: datetime | None, most_days: int | None) -> Totals:
+def _sums_of_legs(tx: Transaction, *, now: datetime, at: datetime | None, most_days: int | None) -> Totals:
     """All legs up to and including that moment. At present, also those of accounts whose time is ahead of `now`.
 
     A checkpoint of a day that is still open was written by a worker whose clock was ahead, so it is passed over.
     """
     closed = checkpoints.closed_until(now)
-    base = checkpoints.latest(session, closed if at is None else min(at, closed))
+    base = checkpoints.latest(tx, closed if at is None else min(at, closed))
     end = FOREVER if at is None or at == FOREVER else at + TICK
     totals = base.totals
-    for number, (start, until) in enumerate(busy_days(session, base.end, end), start=1):
+    for number, (start, until) in enumerate(busy_days(tx, base.end, end), start=1):
         if most_days is not None and number > most_days:
             raise CheckpointsBehind
-        totals = added(totals, sums_between(session, start, until))
+        totals = added(totals, sums_between(tx, start, until))
     return totals

@@ -101,7 +101,7 @@ def _read(
     """What was booked before, and the lots of the purchase: in one flight with the reserved coins, under the locks."""
     slot = wanted.captured.slot
     lots = clawback.ask_lots(books, slot, claims)
-    booked = clawback.ask_booked(books.session, slot, _causes(legs, claims))
+    booked = clawback.ask_booked(books.tx, slot, _causes(legs, claims))
     books.load_holds(slot, holds_of(wanted.captured, [*wanted.ending, *wanted.others]))
     return booked(), lots
 
@@ -232,10 +232,10 @@ def accounted(known: Booked, target: int) -> int:
 
 
 def booked_before(
-    session: Transaction, slot: int, legs: Sequence[MoneyTarget], claims: Sequence[ClawbackTarget]
+    tx: Transaction, slot: int, legs: Sequence[MoneyTarget], claims: Sequence[ClawbackTarget]
 ) -> Mapping[uuid.UUID, Booked]:
     """What the books hold about the refunds of a captured payment, by the transfer that was taken back."""
-    return clawback.booked(session, slot, _causes(legs, claims))
+    return clawback.booked(tx, slot, _causes(legs, claims))
 
 
 def _causes(legs: Sequence[MoneyTarget], claims: Sequence[ClawbackTarget]) -> list[uuid.UUID]:

@@ -55,7 +55,7 @@ def test_what_the_file_no_longer_names_is_retired_and_can_come_back(world: World
         orders.create_order(
             world.core, NewOrder("alice", "gems", 1, PayBy("sandbox", "page")), keyed("a", "k", "o", {})
         )
-    found: Any = world.core.whole.read(lambda session: product_of_store(session, "store", "com.gems"))
+    found: Any = world.core.whole.read(lambda tx: product_of_store(tx, "store", "com.gems"))
     assert found.sku == "gems", "it was bought in the store while it was for sale"
     assert imported(world, TWO) == counts(changed=1, unchanged=1)
 

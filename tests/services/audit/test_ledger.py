@@ -169,7 +169,7 @@ def test_spends_from_several_lots_and_in_batches_count_like_others(owner: Wallet
     for amount in (5, 6, 7):
         owner.credit(amount, lot=Lot(bonus=True))
     items = [Spend(owner.user, "coin", amount, f"b{amount}") for amount in (4, 8, 100)]
-    result = transact(owner.sessions, lambda session: book_batch(session, items, at=owner.now, all_or_nothing=False))
+    result = transact(owner.sessions, lambda tx: book_batch(tx, items, at=owner.now, all_or_nothing=False))
     assert [code(answer) for answer in result.answers] == ["", "", "insufficient_funds"]
     _proves(owner, 12, 12)
 

@@ -206,7 +206,7 @@ def test_coins_booked_as_a_purchase_that_no_fact_explains_are_found(books: Books
         amount=1000,
         kind="purchase",
     )
-    books.world.core.whole.transact(lambda session: ledger.post(session, slot, [gift], at=at))
+    books.world.core.whole.transact(lambda tx: ledger.post(tx, slot, [gift], at=at))
     (detail,) = [detail for what, detail in books.findings() if what == "transfer_unexplained"]
     assert f"purchase of 1000 coin, user alice; see `tillbook find {gift.id_in(slot)}`" in detail
 

@@ -76,9 +76,7 @@ def test_a_replay_moves_no_money_twice_and_takes_the_message_off_the_list(world:
 def test_a_replay_still_verifies(world: World) -> None:
     message = surplus(world)
     number = world.core.whole.transact(
-        lambda session: inbox.keep_message(
-            session, 7, "sandbox", replace(message, body=message.body + b" "), "parked", ""
-        ),
+        lambda tx: inbox.keep_message(tx, 7, "sandbox", replace(message, body=message.body + b" "), "parked", ""),
     )
     with pytest.raises(NotReplayed, match="refused"):
         notifications.replay(world.core, number)
@@ -100,7 +98,7 @@ def test_a_message_of_an_account_that_is_not_configured_any_more_cannot_be_repla
 def test_a_resolved_message_is_off_the_list(world: World) -> None:
     world.receive(surplus(world))
     [row] = kept(world)
-    world.core.whole.transact(lambda session: inbox.resolve(session, row.id))
+    world.core.whole.transact(lambda tx: inbox.resolve(tx, row.id))
     assert kept(world) == []
 
 

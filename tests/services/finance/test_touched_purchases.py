@@ -20,9 +20,9 @@ def test_a_spend_over_several_lots_touches_the_purchase_of_each_that_it_used(boo
     at = owner.now
     owner.now += DAY
     owner.spend(20)
-    found = read(books, lambda session: list(touched_places(session, at, at + DAY)))
+    found = read(books, lambda tx: list(touched_places(tx, at, at + DAY)))
     assert [place.payment for place in found if place.slot == owner.slot] == ["101", "102", "103"]
-    later = read(books, lambda session: list(touched_places(session, at + DAY, at + 2 * DAY)))
+    later = read(books, lambda tx: list(touched_places(tx, at + DAY, at + 2 * DAY)))
     assert [place.payment for place in later if place.slot == owner.slot] == ["103", "104"]
-    alone = read(books, lambda session: list(touched_lots(session, at + DAY, at + 2 * DAY)))
+    alone = read(books, lambda tx: list(touched_lots(tx, at + DAY, at + 2 * DAY)))
     assert [lot.version for lot in alone if lot.slot == owner.slot] == [5]

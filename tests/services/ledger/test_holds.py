@@ -30,7 +30,7 @@ def _capture(owner: WalletOwner, of: Held, amount: int | None = None, key: str =
 
 
 def _state(owner: WalletOwner, of: Held) -> tuple[str, int, int, int]:
-    found = read(owner.sessions, lambda session: find_hold(session, owner.slot, of.id))
+    found = read(owner.sessions, lambda tx: find_hold(tx, owner.slot, of.id))
     assert found is not None
     return (found.state, found.captured, found.released, found.rest)
 

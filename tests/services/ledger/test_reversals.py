@@ -158,7 +158,7 @@ def test_a_spend_that_is_reversed_after_its_lot_expired_repays_the_debt_first(ow
     owner.now += days * DAY
     _reverse(owner, spent)
     owner.sweep()
-    owed = read(owner.sessions, lambda session: holdings(session, owner.slot, owner.user)).debts
+    owed = read(owner.sessions, lambda tx: holdings(tx, owner.slot, owner.user)).debts
     assert owed == ()
     assert owner.balance().balance == (0 if days else 4)
     assert owner.findings() == []
