@@ -43,8 +43,8 @@ from app.models.ledger import LOTS, TRANSFERS
 from app.services.base.statements import Sized, Statement, make_row_type
 from app.services.base.transaction import Transaction
 from app.services.ledger import hold_rows, holds
-from app.services.ledger.accounts import AccountPlace
-from app.services.ledger.given_coins import GIVEN
+from app.services.ledger.accounts import AccountPlace, account_keys
+from app.services.ledger.given_coins import GIVEN, OF_WALLET
 from app.services.ledger.ledger_transaction import LedgerTransaction
 from app.services.ledger.spends import DEFAULTS
 
@@ -90,9 +90,7 @@ _BOOKED = Sized(_booked, CAUSES_AT_ONCE[-1])
 _BookedRow: Any = make_row_type("_BookedRow", _booked(1).exported_columns)
 _LOTS_OF_PAYMENT = Statement(
     select(_L.version, _L.bonus, GIVEN.label("given"))
-    .where(
-        _L.slot == bindparam("p_slot"), _L.payment == bindparam("p_payment"), _L.account_id == bindparam("p_account")
-    )
+    .where(_L.slot == bindparam("p_slot"), _L.payment == bindparam("p_payment"), _L.account_id == OF_WALLET)
     .order_by(_L.version)
 )
 _LotRow: Any = make_row_type("_LotRow", (_L.version, _L.bonus, GIVEN.label("given")))
@@ -308,13 +306,13 @@ def _transfers(claim: ClawbackTarget, step: Step, words: StatementText, times: i
     return transfers
 
 
-def ask_lots(books: LedgerTransaction, slot: int, claims: Sequence[ClawbackTarget]) -> LotsOfPurchase:
+def ask_lots(tx: Transaction, slot: int, claims: Sequence[ClawbackTarget]) -> LotsOfPurchase:
     """The lots that the purchase made in each wallet; asked for with what is sent next."""
     lots: dict[AccountName, Callable[[], Sequence[Any]]] = {}
     for claim in claims:
         if claim.wallet not in lots:
-            values = {"p_slot": slot, "p_payment": claim.lot.payment, "p_account": books.book(slot, claim.wallet).id}
-            lots[claim.wallet] = _LOTS_OF_PAYMENT.asked(books.tx, values, _LotRow)
+            values = {"p_payment": claim.lot.payment, **account_keys((slot, claim.wallet), "p_")}
+            lots[claim.wallet] = _LOTS_OF_PAYMENT.asked(tx, values, _LotRow)
     return lots
 
 

@@ -15,7 +15,7 @@ from app.domain.spending import Capture, HoldRequest, Spend, debit
 from app.services.base.transaction import Sessions, Transaction, read
 from app.services.ledger import balance, balances, post, spend
 from app.services.ledger.clawback import hold_id, release_reserved, reserve
-from app.services.ledger.hold_rows import Held, find_hold
+from app.services.ledger.hold_rows import Held, find_hold, find_holds
 from app.services.ledger.holds import capture, hold, release
 from app.services.ledger.ledger_transaction import LedgerTransaction
 from tests.support.wallet_owner import DAY, HOUR, NOW, WalletOwner, code
@@ -265,7 +265,7 @@ def test_holds_that_were_read_before_end_with_those_that_were_not(owner: WalletO
 
     def look(session: Transaction, slot: int, *, at: datetime, rules: LedgerRules) -> None:
         with LedgerTransaction(session, rules, [(slot, owner.wallet())], at) as books:
-            books.load_holds(slot, [held.id for held in made[:loaded]])
+            books.know_holds(find_holds(session, slot, [held.id for held in made[:loaded]]))
             books.expire(slot, owner.wallet())
 
     owner.do(look)
