@@ -8,7 +8,6 @@ is recorded here. Each step is recorded before the next, so dying anywhere only 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -32,6 +31,7 @@ from app.services.base.reported_fact import Road
 from app.services.calls import call_log
 from app.services.calls.payment_queries import apply_all
 from app.services.calls.provider_call import CallEnd, CallSubject, ProviderCall, call_provider
+from app.services.facts.record import Applied
 from app.services.payments import payment_rows
 from app.services.refunds import overdue, refund_asks, refund_rows, refund_status, requests
 from app.services.refunds.captured_payments import captured_payment, number_of, refunds_of
@@ -122,11 +122,12 @@ def _go(core: Core, errand: _Errand) -> AnyRow:
         return _postpone(core, row, "", called=called)
     found, moment = list[_Left](), next_try(core.clock.now(), Retried.OPEN_REFUND, row.queries - 1)
 
-    def finish(tx: Tx, refunds: Sequence[AnyRow] = ()) -> None:
-        now = next((each for each in refunds if each.id == row.id), None) or _as_stored(tx, row)
+    def finish(tx: Tx, applied: Applied | None = None) -> None:
+        left = () if applied is None else applied.refunds
+        now = next((each for each in left if each.id == row.id), None) or _as_stored(tx, row)
         found.append(_left_open(tx, now, "", moment))
 
-    apply_all(core, account, facts, road, called, lambda tx, applied: finish(tx, applied.refunds))
+    apply_all(core, account, facts, road, called, finish)
     if not found:
         core.at(row.slot).transact(finish)
     return _alarmed("", found[-1])

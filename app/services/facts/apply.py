@@ -87,7 +87,7 @@ def apply_fact(tx: Tx, reported: ReportedFact) -> Applied:
     stored = record(tx, reported, decision, None if locked is None else locked.payment.id, new, refunds)
     if stored.previous is not None:
         applied = _told_again(tx, stored, locked)
-    elif decision is _UNDECIDED:
+    elif decision is _UNDECIDED and reported.fact.kind not in REFUND_KINDS:
         applied = _apply(tx, stored, locked)
     else:
         applied = _carry_out(tx, stored, decision, locked)

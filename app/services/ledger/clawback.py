@@ -338,14 +338,15 @@ def reserve(
 ) -> int:
     """Reserve up to that many coins of the wallet; how many there were. A frozen wallet is no obstacle: the coins go
     back to where they came from. It counts for no spend limit."""
-    request = HoldRequest(wallet.user_id, wallet.asset, most, key, LONGEST_HOLD_SECONDS, "refund", wallet.environment)
     with LedgerTransaction(tx, rules, [(slot, wallet)], at, with_lots=True) as books:
         books.expire(slot, wallet)
         book = books.book(slot, wallet)
         amount = min(most, book.available)
         if amount <= 0:
             return 0
-        holds.make(books, slot, replace(request, amount=amount, reference=reference), limited=False)
+        lasts, user, asset, environment = LONGEST_HOLD_SECONDS, wallet.user_id, wallet.asset, wallet.environment
+        request = HoldRequest(user, asset, amount, key, lasts, "refund", environment, reference)
+        holds.make(books, slot, request, limited=False)
     return amount
 
 

@@ -24,10 +24,9 @@ from app.services.refunds.captured_payments import (
     CapturedPayment,
     captured_in_suspense,
     find_capture,
-    own_amounts,
     refund_fact,
 )
-from app.services.refunds.refund_rows import STATUS_KINDS, Rows
+from app.services.refunds.refund_rows import STATUS_KINDS
 
 _SIZED = (Kind.REFUNDED, Kind.REFUND_UNDONE)
 """Of these alone it is certain that there was a payment."""
@@ -45,19 +44,19 @@ def says_more(known: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
 class KnownRefunds:
     """The refunds of a payment, and the stored facts about it, read under the lock of its order."""
 
-    refunds: Rows
-    told: Rows
+    refunds: Sequence[AnyRow]
+    told: Sequence[AnyRow]
 
     def tell(self, reported: ReportedFact) -> bool:
         """Whether that fact is among the stored ones."""
         names = (reported.key, reported.account.name, reported.environment)
-        return any((row.key, row.provider_account, row.environment) == names for row in self.told())
+        return any((row.key, row.provider_account, row.environment) == names for row in self.told)
 
 
-def ask_known(tx: Tx, slot: int, payment_id: int) -> KnownRefunds:
-    """What is known of the payment; asked for with what is sent next, after the lock of its order."""
-    told = refund_rows.told_of_payment(tx, slot, payment_id)
-    return KnownRefunds(refund_rows.of_payment(tx, slot, payment_id), told)
+def known_refunds(tx: Tx, slot: int, payment_id: int) -> KnownRefunds:
+    """What is known of the payment. The caller has locked its order, or does so with what waits to be sent."""
+    refunds, told = refund_rows.of_payment(tx, slot, payment_id), refund_rows.told_of_payment(tx, slot, payment_id)
+    return KnownRefunds(refunds(), told())
 
 
 def lock_known(tx: Tx, reported: ReportedFact) -> tuple[LockedPayment | None, KnownRefunds | None]:
@@ -66,7 +65,7 @@ def lock_known(tx: Tx, reported: ReportedFact) -> tuple[LockedPayment | None, Kn
     ref, number = reported.fact.ref, reported.payment_number
     if number is not None:
         asked = payment_rows.ask_with_order(tx, reported.slot, number)
-        known = ask_known(tx, reported.slot, number)
+        known = known_refunds(tx, reported.slot, number)
         locked = asked()
         return locked, None if locked is None or locked.early_refund else known
     if ref.ours is not None or ref.theirs is None:
@@ -74,7 +73,7 @@ def lock_known(tx: Tx, reported: ReportedFact) -> tuple[LockedPayment | None, Kn
     locked = payment_rows.lock_by_theirs(tx, reported.slot, reported.account.name, reported.environment, ref.theirs)
     if locked is None or locked.early_refund:
         return locked, None
-    return locked, ask_known(tx, reported.slot, locked.payment.id)
+    return locked, known_refunds(tx, reported.slot, locked.payment.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +97,8 @@ def take_in(
     lock, if it was; `unwritten` is the row of a new fact that waits for what becomes of it."""
     if locked is None:
         return _take_in_unmatched(tx, refund_rows.fact_numbered(tx, slot, fact_id))
-    known = known or ask_known(tx, slot, locked.payment.id)
-    order, payment, told, refunds = locked.order, locked.payment, known.told(), known.refunds()
+    known = known or known_refunds(tx, slot, locked.payment.id)
+    order, payment, told, refunds = locked.order, locked.payment, known.told, known.refunds
     if unwritten is not None:
         fact = refund_rows.ToldRow(**unwritten)
     else:
@@ -171,6 +170,7 @@ def _unusable(fact: AnyRow, captured: CapturedPayment, refunds: Sequence[AnyRow]
     currency = fact.content["currency"]
     if currency is not None and captured.currency is not None and currency != captured.currency:
         return Mismatch.OTHER_CURRENCY
-    told = refund_fact(fact)
-    sized = told.number in own_amounts(refunds) or tells_a_size(told, captured.paid_minor)
-    return Mismatch.NO_AMOUNT if told.kind is Kind.REFUNDED and not sized else None
+    if fact.kind != Kind.REFUNDED or tells_a_size(refund_fact(fact), captured.paid_minor):
+        return None
+    is_ours = any(fact.content["refund"] == str(row.id) for row in refunds if row.origin != Origin.PROVIDER)
+    return None if is_ours else Mismatch.NO_AMOUNT

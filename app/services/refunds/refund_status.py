@@ -69,7 +69,6 @@ def follow(tx: Tx, captured: CapturedPayment, refunds: Sequence[AnyRow], fact: A
     if captured.order is not None and captured.is_fulfilled_elsewhere:
         fulfilments.aim_fulfilment(tx, captured.order, now.part)
     moved, after = False, list[AnyRow]()
-    user_id = captured.order.user_id if captured.order is not None else ""
     for row in sorted([*refunds, *made.values()], key=attrgetter("created_at", "id")):
         number = number_of(row)
         told = now.refunds.get(number)
@@ -80,10 +79,10 @@ def follow(tx: Tx, captured: CapturedPayment, refunds: Sequence[AnyRow], fact: A
         after.append(stands)
         if number in made:
             refund_rows.insert_refund(tx, stands._asdict(), wrong=NumberTaken)
-            refund_events.tell_status(tx, stands, user_id)
+            refund_events.tell_status(tx, stands, captured.user_id)
         else:
             moved |= refund_rows.change_refund(tx, row, stands._asdict()) and row.origin != Origin.PROVIDER
-            refund_events.tell_change(tx, row, stands, user_id)
+            refund_events.tell_change(tx, row, stands, captured.user_id)
     if policy is Clawback.FREEZE and captured.order is not None:
         for asset in settled.owing:
             _freeze(tx, captured, asset, about_id)

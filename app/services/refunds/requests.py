@@ -292,7 +292,7 @@ def _make(
     if lease:
         row |= _lease(tx, siblings)
     made = refund_rows.insert_refund(tx, row, wrong=KeyReused)
-    _tell(tx, captured, made)
+    refund_events.tell_status(tx, made, captured.user_id)
     before = part + Fraction(going, captured.paid_minor)
     _reserve(tx, captured, number, before, before + Fraction(amount, captured.paid_minor))
     return made
@@ -344,13 +344,8 @@ def _new(
 
 def _insert_automatic(tx: Tx, captured: CapturedPayment, amount: int, policy: Clawback, reason: str) -> int:
     row = refund_rows.insert_numbered_refund(tx, _new(tx, captured, amount, reason, policy, Origin.AUTOMATIC, ""))
-    _tell(tx, captured, row)
+    refund_events.tell_status(tx, row, captured.user_id)
     return int(row.id)
-
-
-def _tell(tx: Tx, captured: CapturedPayment, row: Any) -> None:
-    user_id = captured.order.user_id if captured.order is not None else ""
-    refund_events.tell_status(tx, row, user_id)
 
 
 def _reserve(tx: Tx, captured: CapturedPayment, refund_id: int, before: Fraction, after: Fraction) -> None:

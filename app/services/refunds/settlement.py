@@ -112,15 +112,19 @@ class _Standing:
     """Gives what was booked before because of each transfer."""
     lots: clawback.LotsOfPurchase = field(init=False)
     holds: Callable[[], Mapping[uuid.UUID, Held | None]] = field(init=False)
-    """Gives what refunds that end now, or are under way, have reserved."""
+    """Gives the reservations with these names."""
+    ending: Sequence[uuid.UUID] = field(init=False)
+    """What refunds that end with this may have reserved."""
+    others: Sequence[uuid.UUID] = field(init=False)
+    """What refunds that are under way may have reserved."""
 
     def ask(self) -> None:
         """Ask for that with what is sent next, which locks."""
         captured, wanted = self.wanted.captured, self.wanted
         self.booked = clawback.ask_booked(self.tx, captured.slot, _causes(self.legs, self.claims))
         self.lots = clawback.ask_lots(self.tx, captured.slot, self.claims)
-        reserved = holds_of(captured, [*wanted.ending, *wanted.others])
-        self.holds = hold_rows.ask_holds(self.tx, captured.slot, reserved)
+        self.ending, self.others = holds_of(captured, wanted.ending), holds_of(captured, wanted.others)
+        self.holds = hold_rows.ask_holds(self.tx, captured.slot, [*self.ending, *self.others])
 
 
 def _book(books: LedgerTransaction, stand: _Standing) -> Settled:
@@ -143,8 +147,8 @@ def _book(books: LedgerTransaction, stand: _Standing) -> Settled:
             known,
             stand.lots,
             policy=wanted.policy,
-            ending=holds_of(captured, wanted.ending),
-            spare=holds_of(captured, wanted.others),
+            ending=stand.ending,
+            spare=stand.others,
             words=wanted.words,
             recall=wanted.may_recall and tx.core.rules.gifts.clawback is GiftClawback.RECEIVER_FIRST,
         )
