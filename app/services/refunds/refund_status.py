@@ -76,13 +76,13 @@ def follow(tx: Tx, captured: CapturedPayment, refunds: Sequence[AnyRow], fact: A
             after.append(row)
             continue
         stands = refund_rows.changed(row, _values(tx, captured, row, told, settled.coins.get(number, [])))
-        after.append(stands)
         if number in made:
-            refund_rows.insert_refund(tx, stands._asdict(), wrong=NumberTaken)
+            stands = refund_rows.insert_refund(tx, stands._asdict(), wrong=NumberTaken)
             refund_events.tell_status(tx, stands, captured.user_id)
         else:
             moved |= refund_rows.change_refund(tx, row, stands._asdict()) and row.origin != Origin.PROVIDER
             refund_events.tell_change(tx, row, stands, captured.user_id)
+        after.append(stands)
     if policy is Clawback.FREEZE and captured.order is not None:
         for asset in settled.owing:
             _freeze(tx, captured, asset, about_id)
