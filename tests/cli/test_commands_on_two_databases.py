@@ -323,7 +323,7 @@ def _of_user(house: SettlingHouse, user: str) -> dict[str, str]:
     freezing = freezes.Change(user, "sandbox", None, False, "a test", "operator:mei")
 
     def work(tx: Tx) -> int:
-        holds.hold(tx, slot, request, at=tx.now)
+        holds.hold(tx, slot, request)
         freezes.apply(tx, slot, freezing)
         return inbox.keep_message(tx, slot, **message)
 

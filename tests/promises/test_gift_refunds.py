@@ -263,7 +263,7 @@ def test_held_coins_of_a_receiver_stay_held_and_the_buyer_owes_them(friends: Fri
     ann = buyer_in(friends, "ann")
     friends.give("ann", "bob", 66)
     request = HoldRequest("bob", "coin", 16, "h", 3600 * 24, environment="sandbox")
-    friends.world.core.whole.transact(lambda tx: holds.hold(tx, slot_of_user("bob"), request, at=tx.now))
+    friends.world.core.whole.transact(lambda tx: holds.hold(tx, slot_of_user("bob"), request))
     ann.tell(ann.fact(Kind.REFUNDED, 1, refund="r1", money=600))
     friends.work()
     assert (friends.coins("ann", "bob"), ann.debt) == ([0, 16], 16)

@@ -249,7 +249,7 @@ def test_held_and_expired_coins_cannot_be_given(friends: Friends) -> None:
     friends.credit("ann", 10)
     friends.credit("ann", 10, lot=Lot(bonus=True, expires_at=START + WEEK))
     request = HoldRequest("ann", "coin", 6, "h", 90 * 24 * 3600, environment=friends.environment)
-    friends.world.core.whole.transact(lambda tx: holds.hold(tx, slot_of_user("ann"), request, at=tx.now))
+    friends.world.core.whole.transact(lambda tx: holds.hold(tx, slot_of_user("ann"), request))
     with pytest.raises(TooFewToGive) as refused:
         friends.give("ann", "bob", 15)
     assert refused.value.members["available"] == 14

@@ -379,7 +379,7 @@ def _move_and_book(
     transfers = bookings.still_to_book(money, order, payment.id, booking, from_suspense=stored.in_suspense)
     write_rows(tx, moves if transfers else [*moves, *payment_events.moves(order, events, tx.now)])
     if transfers:
-        post(tx, order.slot, transfers, at=tx.now, rules=tx.core.rules.ledger, told=events)
+        post(tx, order.slot, transfers, told=events)
     if stored.reported.account.takes_reports and decision.outcome in (Outcome.APPLIED, Outcome.NOTED):
         provider_reports.note_report(tx, stored.reported, payment.id, order)
     if decision.payment in UNPAID_END:

@@ -227,7 +227,7 @@ def _repeated(known: AnyRow, entry: JournalEntry) -> AnyRow:
 
 def _book(tx: Tx, row: AnyRow, actor: str) -> AnyRow:
     transfers = transfers_of_entry(row.id, entry_of(row), row.proposed_by)
-    post(tx, HOUSE_SLOT, transfers, at=tx.now, rules=tx.core.rules.ledger)
+    post(tx, HOUSE_SLOT, transfers)
     return _end(tx, row, EntryStatus.POSTED, actor, booked=len(transfers))
 
 

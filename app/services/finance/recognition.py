@@ -249,7 +249,7 @@ def write_turn(tx: Tx, turn: RecognitionTurn) -> bool:
     if rows:
         tx.execute(insert(FIGURES), rows)
     for part in groups_of(transfers_of_figures(rows, turn.zone), TRANSFERS_AT_ONCE):
-        post(tx, HOUSE_SLOT, part, at=turn.at, rules=tx.core.rules.ledger)
+        post(tx, HOUSE_SLOT, part, at=turn.at)
     return True
 
 

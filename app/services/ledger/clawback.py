@@ -12,7 +12,6 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -35,18 +34,17 @@ from app.domain.clawback import Step, Taken, step_to, taken_from
 from app.domain.debts import OWED_BY_USERS
 from app.domain.gifts import TRANSIT
 from app.domain.ledger import EXPIRY, ISSUANCE, JOURNAL, AccountName, Lot, Transfer, debt_of, system
-from app.domain.limits import LedgerRules
 from app.domain.refunding import Clawback
 from app.domain.spending import LONGEST_HOLD_SECONDS, HoldRequest
 from app.models.base import AnyRow
 from app.models.ledger import LOTS, TRANSFERS
+from app.services.base.context import Tx
 from app.services.base.statements import Sized, Statement, make_row_type
 from app.services.base.transaction import Transaction
 from app.services.ledger import hold_rows, holds
 from app.services.ledger.accounts import AccountPlace, account_keys
 from app.services.ledger.given_coins import GIVEN, OF_WALLET
 from app.services.ledger.ledger_transaction import LedgerTransaction
-from app.services.ledger.spends import DEFAULTS
 
 LOSSES = "losses"
 """The system account that stands for coins which were refunded in money, spent, and forgiven."""
@@ -325,20 +323,10 @@ def _returned_lot(claim: ClawbackTarget, amount: int) -> Lot:
 # --- reservations: the coins of a refund that is under way ---
 
 
-def reserve(
-    tx: Transaction,
-    slot: int,
-    wallet: AccountName,
-    most: int,
-    *,
-    key: str,
-    reference: str,
-    at: datetime,
-    rules: LedgerRules = DEFAULTS,
-) -> int:
+def reserve(tx: Tx, slot: int, wallet: AccountName, most: int, *, key: str, reference: str) -> int:
     """Reserve up to that many coins of the wallet; how many there were. A frozen wallet is no obstacle: the coins go
     back to where they came from. It counts for no spend limit."""
-    with LedgerTransaction(tx, rules, [(slot, wallet)], at, with_lots=True) as books:
+    with LedgerTransaction(tx, [(slot, wallet)], with_lots=True) as books:
         books.expire(slot, wallet)
         book = books.book(slot, wallet)
         amount = min(most, book.available)
@@ -355,17 +343,9 @@ def hold_id(slot: int, user_id: str, key: str) -> uuid.UUID:
     return HoldRequest(user_id, "any", 1, key, 1, "refund").id_in(slot)
 
 
-def release_reserved(
-    tx: Transaction,
-    slot: int,
-    wallet: AccountName,
-    holds: Sequence[uuid.UUID],
-    *,
-    at: datetime,
-    rules: LedgerRules = DEFAULTS,
-) -> None:
+def release_reserved(tx: Tx, slot: int, wallet: AccountName, holds: Sequence[uuid.UUID]) -> None:
     """Let the reserved coins of one wallet go: the refund was declined. A debt made meanwhile is repaid first."""
-    with LedgerTransaction(tx, rules, [(slot, wallet)], at, with_lots=True) as books:
+    with LedgerTransaction(tx, [(slot, wallet)], with_lots=True) as books:
         for hold in holds:
             _let_go_of(books, slot, hold)
         books.expire(slot, wallet)

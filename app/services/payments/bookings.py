@@ -65,7 +65,7 @@ def of_row(row: AnyRow) -> MoneyFact:
 
 def book(tx: Tx, slot: int, transfers: Sequence[Transfer]) -> None:
     if transfers:
-        post(tx, slot, transfers, at=tx.now, rules=tx.core.rules.ledger)
+        post(tx, slot, transfers)
 
 
 def transfers_of(

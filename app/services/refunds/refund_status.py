@@ -117,7 +117,7 @@ def move(tx: Tx, row: AnyRow, order: AnyRow, payment: AnyRow, cause: RefundCause
     captured = captured_payment(tx, order, payment, row.theirs) if after not in OPEN_REFUND else None
     for wallet in {grant.credit for grant in captured.grants} if captured is not None else ():
         hold = clawback.hold_id(row.slot, wallet.user_id, hold_key(row.id, wallet.asset))
-        clawback.release_reserved(tx, row.slot, wallet, [hold], at=tx.now, rules=tx.core.rules.ledger)
+        clawback.release_reserved(tx, row.slot, wallet, [hold])
     return True
 
 

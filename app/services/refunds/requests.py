@@ -357,13 +357,5 @@ def _reserve(tx: Tx, captured: CapturedPayment, refund_id: int, before: Fraction
         needs[grant.credit] = needs.get(grant.credit, 0) + need
     for wallet, need in needs.items():
         if need:
-            clawback.reserve(
-                tx,
-                captured.slot,
-                wallet,
-                need,
-                key=settlement.hold_key(refund_id, wallet.asset),
-                reference=str(refund_id),
-                at=tx.now,
-                rules=tx.core.rules.ledger,
-            )
+            key = settlement.hold_key(refund_id, wallet.asset)
+            clawback.reserve(tx, captured.slot, wallet, need, key=key, reference=str(refund_id))

@@ -90,7 +90,7 @@ def settle(tx: Tx, wanted: Settlement) -> Settled:
         journal = system(JOURNAL, house.asset, house.environment)
         places |= {(slot, house), (slot, _clearing(captured, house)), (slot, journal)}
     stand = _Standing(tx, wanted, legs, claims)
-    open_books = partial(LedgerTransaction, tx, tx.core.rules.ledger, places, tx.now, with_lots=True, ask=stand.ask)
+    open_books = partial(LedgerTransaction, tx, places, with_lots=True, ask=stand.ask)
     with open_books() as books:
         books.know_holds(stand.holds())
         if not clawback.expire_claimed(books, slot, claims):

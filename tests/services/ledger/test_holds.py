@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,8 @@ import pytest
 from app.domain.ledger import InvalidTransfer, KeyConflict, Lot, NoSuchEntry, Posted, Refused, Transfer, system
 from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.spending import Capture, HoldRequest, Spend, debit
-from app.services.base.transaction import Sessions, Transaction, read
+from app.services.base.context import Tx
+from app.services.base.transaction import Sessions, read
 from app.services.ledger import balance, balances, post, spend
 from app.services.ledger.clawback import hold_id, release_reserved, reserve
 from app.services.ledger.hold_rows import Held, find_hold, find_holds
@@ -263,9 +264,9 @@ def test_holds_that_were_read_before_end_with_those_that_were_not(owner: WalletO
     made = [_hold(owner, 3, "first"), _hold(owner, 4, "second")]
     owner.now += 2 * HOUR
 
-    def look(session: Transaction, slot: int, *, at: datetime, rules: LedgerRules) -> None:
-        with LedgerTransaction(session, rules, [(slot, owner.wallet())], at) as books:
-            books.know_holds(find_holds(session, slot, [held.id for held in made[:loaded]]))
+    def look(tx: Tx, slot: int) -> None:
+        with LedgerTransaction(tx, [(slot, owner.wallet())]) as books:
+            books.know_holds(find_holds(tx, slot, [held.id for held in made[:loaded]]))
             books.expire(slot, owner.wallet())
 
     owner.do(look)
