@@ -2,7 +2,7 @@
 
 1 lock the order and the payment that the fact is about
 2 decide: match account, environment, amount, currency, product, owner; then one transition table (`domain.deciding`)
-3 record the fact under its key, with the decision in it (told before, with the same content: stop)
+3 record the fact under its key, with the decision in it (told before, with the same content: stop); of a refund last
 4 move payment and order; book money and coins under keys made from the fact
 5 the caller commits, and only then answers the provider
 
