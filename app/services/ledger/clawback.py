@@ -323,31 +323,34 @@ def _returned_lot(claim: ClawbackTarget, amount: int) -> Lot:
 # --- reservations: the coins of a refund that is under way ---
 
 
-def reserve(tx: Tx, slot: int, wallet: AccountName, most: int, *, key: str, reference: str) -> int:
-    """Reserve up to that many coins of the wallet; how many there were. A frozen wallet is no obstacle: the coins go
-    back to where they came from. It counts for no spend limit."""
+def reserve(tx: Tx, slot: int, wallet: AccountName, most: int, refund_id: int) -> int:
+    """Reserve up to that many coins of the wallet for that refund; how many there were. A frozen wallet is no obstacle:
+    the coins go back to where they came from. It counts for no spend limit."""
     with LedgerTransaction(tx, [(slot, wallet)], with_lots=True) as books:
         books.expire(slot, wallet)
         book = books.book(slot, wallet)
         amount = min(most, book.available)
         if amount <= 0:
             return 0
-        lasts, user, asset, environment = LONGEST_HOLD_SECONDS, wallet.user_id, wallet.asset, wallet.environment
-        request = HoldRequest(user, asset, amount, key, lasts, "refund", environment, reference)
-        holds.make(books, slot, request, limited=False)
+        holds.make(books, slot, _reservation(wallet, amount, refund_id), limited=False)
     return amount
 
 
-def hold_id(slot: int, user_id: str, key: str) -> uuid.UUID:
-    """The name of the hold that `reserve` makes under that key."""
-    return HoldRequest(user_id, "any", 1, key, 1, "refund").id_in(slot)
+def _reservation(wallet: AccountName, amount: int, refund_id: int) -> HoldRequest:
+    user, asset, environment = wallet.user_id, wallet.asset, wallet.environment
+    key, lasts = f"{refund_id}:{asset}", LONGEST_HOLD_SECONDS
+    return HoldRequest(user, asset, amount, key, lasts, "refund", environment, str(refund_id))
 
 
-def release_reserved(tx: Tx, slot: int, wallet: AccountName, holds: Sequence[uuid.UUID]) -> None:
+def hold_of_refund(slot: int, wallet: AccountName, refund_id: int) -> uuid.UUID:
+    """The name of the hold with which that refund may have reserved coins of the wallet."""
+    return _reservation(wallet, 1, refund_id).id_in(slot)
+
+
+def release_reserved(tx: Tx, slot: int, wallet: AccountName, refund_id: int) -> None:
     """Let the reserved coins of one wallet go: the refund was declined. A debt made meanwhile is repaid first."""
     with LedgerTransaction(tx, [(slot, wallet)], with_lots=True) as books:
-        for hold in holds:
-            _let_go_of(books, slot, hold)
+        _let_go_of(books, slot, hold_of_refund(slot, wallet, refund_id))
         books.expire(slot, wallet)
         books.repay(slot, wallet)
 

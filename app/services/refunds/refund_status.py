@@ -41,7 +41,7 @@ from app.services.refunds.captured_payments import (
     standing,
     under_way,
 )
-from app.services.refunds.settlement import Settlement, hold_key, settle
+from app.services.refunds.settlement import Settlement, settle
 
 FIRST_QUESTION = timedelta(seconds=60)
 """So long after the first word about a refund in progress that is not ours its provider is asked."""
@@ -116,8 +116,7 @@ def move(tx: Tx, row: AnyRow, order: AnyRow, payment: AnyRow, cause: RefundCause
     refund_events.tell_change(tx, row, refund_rows.changed(row, wanted), order.user_id)
     captured = captured_payment(tx, order, payment, row.theirs) if after not in OPEN_REFUND else None
     for wallet in {grant.credit for grant in captured.grants} if captured is not None else ():
-        hold = clawback.hold_id(row.slot, wallet.user_id, hold_key(row.id, wallet.asset))
-        clawback.release_reserved(tx, row.slot, wallet, [hold])
+        clawback.release_reserved(tx, row.slot, wallet, row.id)
     return True
 
 

@@ -26,7 +26,7 @@ from app.services.base.idempotency import Keyed, decided_for_owner
 from app.services.ledger import clawback
 from app.services.ledger.given_coins import gifts_of_payment
 from app.services.payments import payment_rows
-from app.services.refunds import refund_asks, refund_events, refund_rows, refund_status, settlement
+from app.services.refunds import refund_asks, refund_events, refund_rows, refund_status
 from app.services.refunds.captured_payments import (
     CapturedPayment,
     captured_payment,
@@ -357,5 +357,4 @@ def _reserve(tx: Tx, captured: CapturedPayment, refund_id: int, before: Fraction
         needs[grant.credit] = needs.get(grant.credit, 0) + need
     for wallet, need in needs.items():
         if need:
-            key = settlement.hold_key(refund_id, wallet.asset)
-            clawback.reserve(tx, captured.slot, wallet, need, key=key, reference=str(refund_id))
+            clawback.reserve(tx, captured.slot, wallet, need, refund_id)

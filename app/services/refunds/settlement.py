@@ -222,17 +222,10 @@ def _share(asset: str, booked: dict[str, int], due: int) -> dict[str, Any]:
     return share
 
 
-def hold_key(refund_id: int, asset: str) -> str:
-    return f"{refund_id}:{asset}"
-
-
 def holds_of(captured: CapturedPayment, refunds: Iterable[AnyRow]) -> list[uuid.UUID]:
     """The holds with which refunds of ours may have reserved coins."""
-    wallets, holds = {grant.credit for grant in captured.grants}, list[uuid.UUID]()
-    for refund in refunds:
-        for wallet in sorted(wallets):
-            holds.append(clawback.hold_id(captured.slot, wallet.user_id, hold_key(refund.id, wallet.asset)))
-    return holds
+    wallets = sorted({grant.credit for grant in captured.grants})
+    return [clawback.hold_of_refund(captured.slot, wallet, refund.id) for refund in refunds for wallet in wallets]
 
 
 def returned(known: Booked) -> int:
