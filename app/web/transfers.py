@@ -230,12 +230,14 @@ def _booked(place: Place, body: shapes.BatchIn, part: list[tuple[int, BatchItem]
 
     def work(tx: Tx) -> BatchResult:
         tx.of_several_slots("batch")
-        find_key(tx, slot, request)  # a repeat is booked once more: each item has a key of its own, and says the same
+        # A repeat is booked once more: each item has a key of its own, and says the same.
+        is_new = find_key(tx, slot, request) is None
         check_known(tx, _must_be_known([item for item in wanted if isinstance(item, shapes.GrantItem)]))
         result = batches.book_batch(tx, items, all_or_nothing=body.all_or_nothing)
         if not result.applied:
             raise BatchNotApplied(items=[_item(answer, applied=False) for answer in result.answers])
-        claim_key(tx, slot, request, NO_RESOURCE)
+        if is_new:
+            claim_key(tx, slot, request, NO_RESOURCE)
         _count(tx, GRANTS, zip(wanted, result.answers, strict=True))
         return result
 

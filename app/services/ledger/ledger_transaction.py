@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
@@ -55,8 +55,9 @@ class LedgerTransaction:
     wallet the account of what its user owes is locked too, if there is one. `ids` are those of the transfers that are
     to be booked: `known` has those that are booked already. Raises Raced if another transaction has booked one of them
     meanwhile. `key` is that of a caller's request (its owner and its text). `with_lots` reads the lots of the wallets
-    in the statement that locks: for changes that nearly always need the lots. What is booked bears the time of the
-    transaction, unless `at` says another.
+    in the statement that locks: for changes that nearly always need the lots. `ask` asks for what else is to be read
+    under the locks, in one flight with them. What is booked bears the time of the transaction, unless `at` says
+    another.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class LedgerTransaction:
         ids: Iterable[tuple[int, uuid.UUID]] = (),
         key: tuple[str, str] = accounts.NO_KEY,
         with_lots: bool = False,
+        ask: Callable[[], object] | None = None,
     ) -> None:
         self.tx = tx
         self.rules = tx.core.rules.ledger
@@ -78,7 +80,7 @@ class LedgerTransaction:
             by_slot[slot].append(transfer_id)
         owed = {(slot, name): (slot, debt_of(name)) for slot, name in wanted if name.is_wallet}
         debts = owed.values()
-        locked = accounts.lock_accounts(tx, wanted, if_there=debts, ids=by_slot, key=key, with_lots=with_lots)
+        locked = accounts.lock_accounts(tx, wanted, if_there=debts, ids=by_slot, key=key, with_lots=with_lots, ask=ask)
         self._books = locked.books
         self._lots_left = locked.lots or {}
         self._debts = {owing: locked.books[debt] for owing, debt in owed.items() if debt in locked.books}
@@ -285,9 +287,9 @@ class LedgerTransaction:
         known = self._seen_holds | self._holds
         return known[hold_id] if hold_id in known else hold_rows.find_hold(self.tx, slot, hold_id)
 
-    def load_holds(self, slot: int, ids: Sequence[uuid.UUID]) -> None:
-        """Read the holds that this will be about, in one flight with what waits."""
-        self._seen_holds = hold_rows.find_holds(self.tx, slot, ids)
+    def know_holds(self, holds: Mapping[uuid.UUID, Held | None]) -> None:
+        """Holds that this will be about, as they were read under the lock of their wallet."""
+        self._seen_holds = dict(holds)
 
     def write_hold(self, held: Held) -> None:
         """Write how far this hold has come at the end."""

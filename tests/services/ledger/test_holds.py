@@ -15,8 +15,8 @@ from app.domain.spending import Capture, HoldRequest, Spend, debit
 from app.services.base.context import Tx
 from app.services.base.transaction import Sessions, read
 from app.services.ledger import balance, balances, post, spend
-from app.services.ledger.clawback import hold_id, release_reserved, reserve
-from app.services.ledger.hold_rows import Held, find_hold
+from app.services.ledger.clawback import hold_of_refund, release_reserved, reserve
+from app.services.ledger.hold_rows import Held, find_hold, find_holds
 from app.services.ledger.holds import capture, hold, release
 from app.services.ledger.ledger_transaction import LedgerTransaction
 from tests.support.wallet_owner import DAY, HOUR, NOW, WalletOwner, code
@@ -235,14 +235,14 @@ def test_a_hold_that_somebody_found_over_is_expired_for_its_capture_too(owner: W
 
 def test_the_reservation_of_a_refund_is_no_hold_of_a_caller(owner: WalletOwner) -> None:
     owner.credit(10)
-    assert owner.do(reserve, owner.wallet(), 6, key="refund-1", reference="1") == 6
-    reserved = hold_id(owner.slot, owner.user, "refund-1")
+    assert owner.do(reserve, owner.wallet(), 6, 1) == 6
+    reserved = hold_of_refund(owner.slot, owner.wallet(), 1)
     with pytest.raises(NoSuchEntry):
         owner.do(release, reserved)
     with pytest.raises(NoSuchEntry):
         owner.do(capture, Capture(reserved, "c"))
     assert owner.balance().held == 6
-    owner.do(release_reserved, owner.wallet(), [reserved])
+    owner.do(release_reserved, owner.wallet(), 1)
     assert owner.balance().held == 0
     assert owner.findings() == []
 
@@ -266,7 +266,7 @@ def test_holds_that_were_read_before_end_with_those_that_were_not(owner: WalletO
 
     def look(tx: Tx, slot: int) -> None:
         with LedgerTransaction(tx, [(slot, owner.wallet())]) as books:
-            books.load_holds(slot, [held.id for held in made[:loaded]])
+            books.know_holds(find_holds(tx, slot, [held.id for held in made[:loaded]]))
             books.expire(slot, owner.wallet())
 
     owner.do(look)

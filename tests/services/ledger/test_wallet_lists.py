@@ -193,6 +193,6 @@ def test_holds_are_of_one_user_and_perhaps_one_wallet(world: World) -> None:
 def test_what_a_refund_reserves_is_no_hold_of_a_caller(world: World) -> None:
     _grant(world, 10, "g")
     name = wallet("alice", "coin")
-    world.core.whole.transact(lambda tx: reserve(tx, ALICE, name, 4, key="r", reference="1"))
+    world.core.whole.transact(lambda tx: reserve(tx, ALICE, name, 4, 1))
     assert world.core.whole.read(lambda tx: ledger.balance(tx, ALICE, name)).held == 4
     assert _holds(world) == []
