@@ -341,7 +341,7 @@ def _unmatched(tx: Tx, stored: StoredFact, decision: Decision) -> Applied:
     if not stored.in_suspense:
         bookings.book(tx, reported.slot, bookings.unmatched(bookings.of_reported(reported), decision.booking))
         if reported.fact.kind is Kind.PAID and decision.outcome is Outcome.PARKED and stored.previous is None:
-            write_rows(tx, payment_events.of_unmatched(tx, reported, stored.fact_id))
+            payment_events.tell_unmatched(tx, reported, stored.fact_id)
     applied = _settled(tx, stored, decision, None)
     if reported.fact.kind is Kind.PAID:
         early_refunds.take_up(tx, reported, None)
@@ -357,12 +357,10 @@ def _move_and_book(
     fact, order, payment = stored.reported.fact, locked.order, locked.payment
     moves: list[Move] = []
     if decision.payment is not None and not locked.is_new:
+        paid_at = fact.at if decision.payment is PaymentStatus.PAID else None
+        asked_at = payment.next_query_at if decision.payment in OPEN_PAYMENT else None
         move = payment_rows.payment_move(
-            payment,
-            decision.payment,
-            theirs=fact.ref.theirs,
-            paid_at=fact.at if decision.payment is PaymentStatus.PAID else None,
-            next_query_at=payment.next_query_at if decision.payment in OPEN_PAYMENT else None,
+            payment, decision.payment, theirs=fact.ref.theirs, paid_at=paid_at, next_query_at=asked_at
         )
         moves.append(move)
     elif fact.ref.theirs and payment.theirs is None and decision.outcome not in NOT_MATCHED:
@@ -371,15 +369,17 @@ def _move_and_book(
     if decision.order is not None and not locked.is_new:
         values = payment_rows.order_move(order, decision.order, payment_id=payment.id, paid_at=fact.at)
         moves.append((payment_rows.MOVE_ORDER, values))
+    write_rows(tx, moves)
     told = locked if subscription is None else store_agreements.with_period(locked, subscription)
     events = _events(tx, stored, decision, told)
     if decision.order is OrderStatus.PAID and fulfilments.is_fulfilled_outside(order):
-        fulfilments.order_fulfilment(tx, order, payment.id, fact, moves, events)
+        events += fulfilments.order_fulfilment(tx, order, payment.id, fact)
     money, booking = bookings.of_reported(stored.reported), decision.booking
     transfers = bookings.still_to_book(money, order, payment.id, booking, from_suspense=stored.in_suspense)
-    write_rows(tx, moves if transfers else [*moves, *payment_events.moves(order, events, tx.now)])
     if transfers:
         post(tx, order.slot, transfers, told=events)
+    else:
+        payment_events.write_order_events(tx, order, events)
     if stored.reported.account.takes_reports and decision.outcome in (Outcome.APPLIED, Outcome.NOTED):
         provider_reports.note_report(tx, stored.reported, payment.id, order)
     if decision.payment in UNPAID_END:
