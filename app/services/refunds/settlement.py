@@ -224,8 +224,11 @@ def _share(asset: str, booked: dict[str, int], due: int) -> dict[str, Any]:
 
 def holds_of(captured: CapturedPayment, refunds: Iterable[AnyRow]) -> list[uuid.UUID]:
     """The holds with which refunds of ours may have reserved coins."""
-    wallets = sorted({grant.credit for grant in captured.grants})
-    return [clawback.hold_of_refund(captured.slot, wallet, refund.id) for refund in refunds for wallet in wallets]
+    holds = dict[uuid.UUID, None]()  # paid coins and bonus lie in one wallet
+    for refund in refunds:
+        for grant in captured.grants:
+            holds[clawback.hold_of_refund(captured.slot, grant.credit, refund.id)] = None
+    return list(holds)
 
 
 def returned(known: Booked) -> int:
