@@ -21,6 +21,7 @@ from app.domain.slot_map import ranges_of, text_of_ranges
 from app.models import schema
 from app.models.base import AnyRow
 from app.models.distribution import not_distributed
+from app.models.engine import unheeded_settings
 from app.providers.errors import ProviderError
 from app.services.accounts.api_keys import is_genuine, list_keys
 from app.services.base.replica import Replica, ReportsUnavailable
@@ -96,7 +97,10 @@ def _one_database(what: str, engine: Engine, checked: _Checked) -> Iterator[Verd
     else:
         yield VerdictLine(Verdict.OK, text)
     with engine.connect() as connection:
-        missing = not_distributed(connection)
+        missing, unheeded = not_distributed(connection), unheeded_settings(connection)
+    if unheeded:
+        text = f"{what}: a pooler does not hand on {', '.join(unheeded)}: give them to the role (`ALTER ROLE … SET …`)"
+        yield VerdictLine(Verdict.WARNING, text)
     if missing:
         yield VerdictLine(Verdict.FAIL, f"{what}: not on the nodes: {', '.join(missing)}: run `tillbook distribute`")
     if engine.dialect.name == "sqlite":

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, bindparam, event, text
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
@@ -22,6 +22,8 @@ CONNECTION_IDLE_SECONDS = 10
 SQLITE_BUSY_MS = 15_000
 POSTGRES_LOCK_MS = 10_000
 POSTGRES_STATEMENT_MS = 30_000
+_SESSION = {"TimeZone": "UTC", "lock_timeout": str(POSTGRES_LOCK_MS), "statement_timeout": str(POSTGRES_STATEMENT_MS)}
+"""What a session of PostgreSQL is asked to keep to, by the names in `pg_settings`."""
 DATABASE_CONNECT_SECONDS = 2
 """The least that libpq takes."""
 SLOW_FAILURE_SECONDS = 0.5
@@ -49,7 +51,7 @@ def engine_options(url: str, *, durable: bool = True, only_reads: bool = False) 
     `only_reads` is for `prepare_reader`."""
     if make_url(url).get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": SQLITE_BUSY_MS / 1000}}
-    options = f"-c timezone=UTC -c lock_timeout={POSTGRES_LOCK_MS} -c statement_timeout={POSTGRES_STATEMENT_MS}"
+    options = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
     if only_reads:
         options += " -c default_transaction_read_only=on"
     return {
@@ -66,6 +68,17 @@ def engine_options(url: str, *, durable: bool = True, only_reads: bool = False) 
             **_DEAD_LINE,
         },
     }
+
+
+def unheeded_settings(connection: Connection) -> list[str]:
+    """The settings, as `name = value`, that PostgreSQL was asked for and did not take: a pooler stands between that
+    does not hand them on. Empty on SQLite."""
+    if connection.dialect.name == "sqlite":
+        return []
+    named: Any = bindparam("names", list(_SESSION), expanding=True)
+    asked = text("SELECT name, setting FROM pg_settings WHERE name IN :names").bindparams(named)
+    found = {row.name: row.setting for row in connection.execute(asked)}
+    return [f"{name} = '{value}'" for name, value in _SESSION.items() if found.get(name) != value]
 
 
 def _ping_idle(engine: Engine) -> None:

@@ -9,6 +9,7 @@ import time
 import psycopg
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -67,6 +68,24 @@ def test_a_statement_of_a_migration_takes_as_long_as_the_books_are_large() -> No
         with engine.connect() as connection:
             said["afterwards"] = connection.scalar(text("SHOW statement_timeout"))
     assert said == {"at its end": "0", "afterwards": "30s"}
+
+
+def test_settings_that_a_pooler_does_not_hand_on_are_seen() -> None:
+    with databases.postgres_database() as url:
+        without = create_engine(url)  # as behind PgBouncer with `ignore_startup_parameters = options`
+        for engine, lost in ((create_engine(url, **engine_options(url)), 0), (without, 3)):
+            with engine.connect() as connection:
+                found = engines.unheeded_settings(connection)
+                assert len(found) == lost, found
+                for setting in found:
+                    connection.execute(
+                        text(f"ALTER ROLE CURRENT_USER IN DATABASE {make_url(url).database} SET {setting}")
+                    )
+                connection.commit()
+            engine.dispose()
+        with without.connect() as connection:
+            assert engines.unheeded_settings(connection) == []
+        without.dispose()
 
 
 def _seconds_until_refused(engine: Engine) -> float:

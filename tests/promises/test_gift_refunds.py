@@ -182,7 +182,7 @@ def test_a_refund_while_the_gift_is_under_way_finds_the_coins_with_the_receiver(
 
 
 def test_a_refund_while_the_gift_is_under_way_to_a_frozen_receiver_takes_what_comes_back(friends: Friends) -> None:
-    from app.services.accounts import freezes
+    from app.services.ledger import freezes
 
     friends.credit("bob", 1)
     change = freezes.Change("bob", "sandbox", "coin", True, "a look at it", "operator:ann")

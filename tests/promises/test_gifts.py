@@ -10,11 +10,11 @@ from app.domain.gifts import MOST_PARTS
 from app.domain.ledger import MAX_AMOUNT, Lot
 from app.domain.numbers import slot_of_user
 from app.domain.retries import RETRIES, Retried
-from app.services.accounts import freezes
 from app.services.base.errors import DomainError, KeyReused
 from app.services.gifts import journey
 from app.services.gifts.giver import GiftLimitReached, GiverFrozen, TooFewToGive
 from app.services.gifts.journey import GiftsNotAllowed, GiftToSelf
+from app.services.ledger import freezes
 from tests.support.friends import LIMITS, Friends, LotSeen, friends_in
 from tests.support.world import START, World
 

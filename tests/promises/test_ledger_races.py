@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import create_engine, text
 
-from app.domain.ledger import ISSUANCE, Lot, Posted, Refused, Transfer, system, wallet
+from app.domain.ledger import ISSUANCE, KeyConflict, Lot, Posted, Refused, Transfer, system, wallet
 from app.domain.limits import LedgerRules
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Capture, HoldRequest, Spend
@@ -322,4 +322,33 @@ def test_a_spend_that_waited_for_the_lock_trusts_no_lots_that_were_read_before_a
     spending.join(60)
     assert isinstance(results[0], Posted)
     assert results[0].balance == 16
+    _is_sound(sessions)
+
+
+def test_grants_of_one_key_to_two_wallets_at_once_are_one_grant_and_a_conflict(sessions: Sessions) -> None:
+    """They lock different rows. The seal of the second would break a constraint, since the key has one already."""
+    answers: list[Posted | type[KeyConflict]] = []
+
+    def grant(asset: str) -> Transfer:
+        issue = system(ISSUANCE, asset)
+        return Transfer("test", "one key", issue, wallet(USER, asset), 7, "grant", lot=Lot(bonus=False))
+
+    def second() -> None:
+        try:
+            answers.append(books_at(sessions, NOW).transact(lambda tx: post(tx, SLOT, [grant("gem")]))[0])
+        except KeyConflict:
+            answers.append(KeyConflict)
+
+    granting = threading.Thread(target=second)
+
+    def first(tx: Tx) -> None:
+        post(tx, SLOT, [grant("coin")])
+        tx.flush()
+        granting.start()
+        _wait_for_blocked(sessions)
+
+    books_at(sessions, NOW).transact(first)
+    granting.join(60)
+    assert answers == [KeyConflict]
+    assert _balance(sessions) == (7, 0)
     _is_sound(sessions)

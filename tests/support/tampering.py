@@ -14,10 +14,9 @@ from app.domain.ledger import Lot, Posted, Transfer, system
 from app.domain.spending import Capture, HoldRequest
 from app.models.base import Base
 from app.models.guards import APPEND_ONLY, IMMUTABLE_COLUMNS
-from app.services.accounts import freezes
-from app.services.accounts.freezes import Change
-from app.services.ledger import clawback, post
+from app.services.ledger import clawback, freezes, post
 from app.services.ledger.expiry import DueLots, settle_due
+from app.services.ledger.freezes import Change
 from app.services.ledger.hold_rows import Held
 from app.services.ledger.holds import capture, hold, release
 from app.services.ledger.reversals import Reverse, reverse

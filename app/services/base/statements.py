@@ -26,7 +26,6 @@ from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import LargeBinary
 
 from app.models import slot_watch
-from app.services.base.whole import WholeConnection
 from app.services.base.wire import Row, Sent, Text, Wire
 
 Values = Mapping[str, Any]
@@ -85,13 +84,13 @@ class Transaction:
             return
         waiting, checks = self._waiting, self._checks
         self._waiting, self._checks = [], []
-        _run(self._connection, waiting, begin=self.begins)
-        for sent, expected, wrong in checks:
-            touched = 0
-            for part in sent:
-                touched += part.count
-            if touched != expected:
-                raise wrong()
+        try:
+            _run(self._connection, waiting, begin=self.begins)
+        except DBAPIError:
+            # A row that was not written may be why what follows failed: the first thing that is wrong is raised.
+            _raise_first_wrong([check for check in checks if all(part.is_answered for part in check[0])])
+            raise
+        _raise_first_wrong(checks)
 
     def of_several_slots(self, why: str) -> None:
         """Declare that this transaction is of several slots; `why` is one of `slot_watch.SEVERAL`."""
@@ -109,6 +108,15 @@ class Transaction:
 
 _Check = tuple[list[Sent], int, Callable[[], Exception]]
 """What was sent, how many rows it must touch, and what is raised if it touched others."""
+
+
+def _raise_first_wrong(checks: Iterable[_Check]) -> None:
+    for sent, expected, wrong in checks:
+        touched = 0
+        for part in sent:
+            touched += part.count
+        if touched != expected:
+            raise wrong()
 
 
 class NextHead(GenericFunction[bytes]):
@@ -268,10 +276,18 @@ def write_rows(tx: Transaction, moves: Iterable[Move]) -> None:
         tx.later(statement, values, wrong=LostRace)
 
 
-def _run(connection: Connection | WholeConnection, sent: Sequence[Sent], *, begin: bool) -> None:
+class Divided:
+    """A connection to several databases that are used as one."""
+
+    def part_of(self, sql: str, values: Mapping[str, Any]) -> Connection:
+        """The connection to the one of them in which this text runs with these values."""
+        raise NotImplementedError
+
+
+def _run(connection: Connection | Divided, sent: Sequence[Sent], *, begin: bool) -> None:
     """Send these and take their answers. The driver's errors come out as SQLAlchemy's, so that `transact` knows what to
     do with them."""
-    if isinstance(connection, WholeConnection):
+    if isinstance(connection, Divided):
         for part in sent:
             _run(connection.part_of(part.text.sql, part.named_values()), [part], begin=begin)
         return

@@ -4,10 +4,12 @@ To PostgreSQL they go over `psycopg.pq`, psycopg's public wrapper of libpq, prep
 connection is psycopg's own, so what SQLAlchemy executes itself is in one transaction with these. psycopg's cursor does
 more for each statement, in Python: that was a third of a notification's CPU, and is a sixth here (ADR 70).
 
-Three things are minded here. `get_result` lets no other thread run while it waits, and one of them may hold the lock
+Four things are minded here. `get_result` lets no other thread run while it waits, and one of them may hold the lock
 that this one waits for: so it is asked only when an answer is there. An error between sending and reading leaves
-answers that the next user of the connection would take for his own: so the connection is closed. And a text ends at a
-NUL in libpq's text format: psycopg's dumper refuses such a text.
+answers that the next user of the connection would take for his own: so the connection is closed. A text ends at a NUL
+in libpq's text format: psycopg's dumper refuses such a text. And a pooler may give one connection of the server to
+several processes in turn: no two connections of ours call their statements by one name, else the server would run the
+statement of another process with the values of this one.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
+from secrets import token_hex
 from typing import Any, cast
 from uuid import UUID
 
@@ -40,6 +43,9 @@ MOST_PREPARED = 200
 psycopg's binary package brings; an older one keeps them all, some hundreds)."""
 FORGOTTEN = "26000"
 """SQLSTATE of a prepared statement that the server does not have: a pooler stands between, or DISCARD ALL was sent."""
+_CANNOT_ANSWER, _WHERE_OUTDATED = "0A000", "RevalidateCachedQuery"
+"""SQLSTATE and place in the server of a prepared statement whose columns have got other types: the schema was migrated
+while the connection was open. The place says which of the things that cannot be done the code means."""
 _DONE = frozenset({pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK})
 _BEGIN: dict[psycopg.IsolationLevel | None, bytes] = {None: b"BEGIN"} | {
     level: b"BEGIN ISOLATION LEVEL " + level.name.replace("_", " ").encode() for level in psycopg.IsolationLevel
@@ -48,7 +54,6 @@ _CAN_CLOSE = psycopg.capabilities.has_send_close_prepared()
 """The word DEALLOCATE would do in its place, but a pooler that follows prepared statements does not read it."""
 _NAMED = re.compile(r"%\((\w+)\)s")
 """A value in a text for psycopg."""
-_numbers = count(1)
 _json_text = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -125,13 +130,14 @@ class Sent:
     values: list[Any]
     rows: list[Row] = field(default_factory=list)
     count: int = 0
+    is_answered: bool = False
 
     def named_values(self) -> dict[str, Any]:
         return dict(zip(self.text.names, self.values, strict=True))
 
     def take(self, rows: list[Row], count: int) -> None:
         """Put the answer here, its values as the columns' types give them."""
-        self.count = count
+        self.count, self.is_answered = count, True
         for number, row in enumerate(rows) if self.text.readers else ():
             values = list(row)
             for at, read in self.text.readers:
@@ -147,14 +153,16 @@ class Wire:
         self._driver = driver
         self._transformer = Transformer.from_context(driver)
         self._names: OrderedDict[Text, bytes] = OrderedDict()
+        self._new_names = map(f"tillbook_{token_hex(8)}_%d".__mod__, count(1))
 
     def fly(self, sent: Sequence[Sent], *, begin: bool) -> None:
         """Send these, wait once, and put each answer into its statement. With `begin` a BEGIN goes before them where no
-        transaction is open. Raises psycopg's errors; after an error of the server the transaction has failed."""
+        transaction is open. Raises psycopg's errors; after an error of the server the transaction has failed, and what
+        was done before it has its answers."""
         packed = list(map(self.packed, sent))
         pgconn = self._driver.pgconn
-        pgconn.enter_pipeline_mode()
         try:
+            pgconn.enter_pipeline_mode()
             commands = self._send(pgconn, sent, packed, begin=begin)
             answers = _until_sync(pgconn)
             if pgconn.status != pq.ConnStatus.BAD:
@@ -162,10 +170,16 @@ class Wire:
         except BaseException:
             pgconn.finish()
             raise
-        for at, answer in enumerate(answers):
-            if answer.status not in _DONE:
-                raise self._failure(pgconn, commands[at:], answer)
-        for command, answer in zip(commands, answers, strict=True):
+        done = next((at for at, answer in enumerate(answers) if answer.status not in _DONE), len(answers))
+        self._take(commands, answers[:done])
+        if done < len(answers):
+            raise self._failure(pgconn, commands[done:], answers[done])
+        if done < len(commands):
+            raise psycopg.OperationalError("the connection is lost in the middle of a flight")
+
+    def _take(self, commands: Sequence[Sent | Text | None], answers: Sequence[pq.abc.PGresult]) -> None:
+        """Put the answers of the first commands, which were done, into their statements."""
+        for command, answer in zip(commands, answers, strict=False):
             if not isinstance(command, Sent):
                 continue
             rows: list[Row] = []
@@ -205,7 +219,7 @@ class Wire:
             _, oldest = self._names.popitem(last=False)
             pgconn.send_close_prepared(oldest)
             commands.insert(0, None)
-        self._names[text] = name = b"tillbook_%d" % next(_numbers)
+        self._names[text] = name = next(self._new_names).encode()
         pgconn.send_prepare(name, text.sql.encode())
         return commands
 
@@ -219,11 +233,13 @@ class Wire:
         if pgconn.status == pq.ConnStatus.BAD:
             return psycopg.OperationalError(f"the connection is lost: {answer.get_error_message()}")
         failure = psycopg.errors.error_from_result(answer)
+        if failure.sqlstate == _CANNOT_ANSWER and failure.diag.source_function == _WHERE_OUTDATED:
+            failure = psycopg.errors.InvalidSqlStatementName(str(failure))
         if failure.sqlstate == FORGOTTEN:
             self._names.clear()
-        first = undone[0]
+        first = undone[0] if undone else None
         text = first.text if isinstance(first, Sent) else first
-        failure.add_note("BEGIN" if text is None else text.sql)
+        failure.add_note("BEGIN, or the end of a statement without one" if text is None else text.sql)
         return failure
 
 

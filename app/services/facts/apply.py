@@ -33,9 +33,9 @@ from app.domain.status import NEEDS_A_PERSON, NOT_MATCHED, OPEN_PAYMENT, UNPAID_
 from app.models.base import AnyRow
 from app.services.agreements import agreement_facts, handovers, store_agreements
 from app.services.base.context import Tx
+from app.services.base.outbox import Event
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.statements import Move, write_rows
-from app.services.events.outbox import Event
 from app.services.facts import imported_refunds
 from app.services.facts.record import (
     UNPAID_CAUSES,
@@ -50,7 +50,7 @@ from app.services.facts.record import (
     write_new,
     write_outcome,
 )
-from app.services.ledger import post
+from app.services.ledger.postings import post
 from app.services.payments import (
     authorizations,
     bookings,

@@ -33,7 +33,7 @@ from app.services.base.errors import DomainError, KeyReused, NotFound
 from app.services.base.list_pages import ListPage, ListPlace, page_of, place_at
 from app.services.base.transaction import Transaction
 from app.services.base.upsert import insert_numbered_if_new
-from app.services.ledger import post
+from app.services.ledger.postings import post
 
 _J = JOURNAL_ENTRIES.c
 

@@ -47,8 +47,8 @@ from app.services.base.upsert import insert_if_new
 from app.services.finance.accounting_periods import closed_months
 from app.services.finance.contract_liability import LiabilityKey, closings_at, kept_closings
 from app.services.finance.touched_purchases import other_movements, touched_lots, touched_places
-from app.services.ledger import post
 from app.services.ledger.checkpoints import WAIT
+from app.services.ledger.postings import post
 from app.services.ledger.purchase_rows import SALE, groups_of
 from app.services.ledger.purchases import (
     PURCHASES_AT_ONCE,

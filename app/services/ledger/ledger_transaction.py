@@ -25,8 +25,8 @@ from app.domain.lots import NEVER, LotLeft
 from app.domain.opening import SEALED_KINDS
 from app.models.ledger import ACCOUNTS, GRANT_SEALS, LOTS, MARKS, REFUSALS, TRANSFERS
 from app.services.base.context import Tx
+from app.services.base.outbox import Event, Outbox, cause_in
 from app.services.base.statements import RowInsert, write_rows
-from app.services.events.outbox import Event, Outbox, cause_in
 from app.services.ledger import accounts, hold_rows, idempotency, lot_rows
 from app.services.ledger.hold_rows import Held
 from app.services.ledger.idempotency import Raced

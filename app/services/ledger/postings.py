@@ -17,7 +17,7 @@ from app.domain.ledger import (
 )
 from app.domain.numbers import key_owner, rival_ids
 from app.services.base.context import Tx
-from app.services.events.outbox import Event
+from app.services.base.outbox import Event
 from app.services.ledger.accounts import NO_KEY
 from app.services.ledger.idempotency import check_key, find_result
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of

@@ -34,11 +34,11 @@ from app.domain.numbers import key_owner, rival_ids
 from app.domain.spending import Spend, refusal
 from app.models.ledger import ACCOUNTS, HOLDS, REFUSALS, TRANSFERS
 from app.models.orders import IDEMPOTENCY
+from app.services.base import outbox
 from app.services.base.context import Tx
+from app.services.base.outbox import Event
 from app.services.base.statements import Move, Statement
 from app.services.base.transaction import Transaction
-from app.services.events import outbox
-from app.services.events.outbox import Event
 from app.services.ledger import accounts
 from app.services.ledger.idempotency import Raced, check_key, find_result
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of

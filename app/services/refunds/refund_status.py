@@ -25,11 +25,10 @@ from app.domain.refunding import (
 )
 from app.domain.retries import Retried
 from app.models.base import AnyRow
-from app.services.accounts import freezes
 from app.services.base.context import Tx
 from app.services.base.leases import next_try
 from app.services.base.upsert import NumberTaken
-from app.services.ledger import clawback
+from app.services.ledger import clawback, freezes
 from app.services.ledger.clawback import StatementText
 from app.services.payments import fulfilments
 from app.services.refunds import refund_events, refund_rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
@@ -26,12 +27,14 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DataError, IntegrityError, StatementError
 
 from app.models.base import HexBytes, Json, Moment
 from app.services.base import wire
 from app.services.base.statements import WIRE, LostRace, RowInsert, Statement, Transaction
-from app.services.base.transaction import Sessions, read, transact
+from app.services.base.transaction import Sessions, alone, read, transact
+from app.services.base.upsert import insertion_if_new
 
 pytestmark = pytest.mark.one_database
 ON_POSTGRES = pytest.mark.parametrize(
@@ -52,6 +55,7 @@ THINGS = Table(
 )
 _t = THINGS.c
 _ADD = RowInsert(THINGS)
+_ADD_IF_NEW = insertion_if_new(THINGS)
 _ALL = select(*_t).order_by(_t.id)
 _READ = Statement(_ALL)
 _NAMED = Statement(select(_t.id).where(_t.name == bindparam("which")))
@@ -150,6 +154,21 @@ def test_what_touches_another_number_of_rows_than_it_must_undoes_the_transaction
     assert _names(things) == []
 
 
+def test_what_was_wrong_first_is_raised_though_what_followed_from_it_failed(things: Sessions) -> None:
+    """A row that another transaction had written already is found again by whoever repeats; a broken constraint behind
+    it would be nobody's to repeat."""
+    transact(things, lambda tx: _ADD.run(tx, [_thing(1, "first")]))
+
+    def work(tx: Transaction) -> None:
+        tx.later(_RENAME, {"of": 1, "to": "second"}, wrong=LookupError)
+        tx.later(_ADD_IF_NEW, [_thing(1, "told again")], wrong=LostRace)
+        tx.later(_ADD, [_thing(1)], wrong=LookupError)
+
+    with pytest.raises(LostRace):
+        transact(things, work)
+    assert _names(things) == ["first"]
+
+
 def test_a_failed_flight_says_at_which_statement_and_leaves_its_connection_fit_for_the_next(things: Sessions) -> None:
     def work(tx: Transaction) -> None:
         tx.later(_RENAME, {"of": 1, "to": "nobody"})
@@ -197,6 +216,62 @@ def test_what_a_pooler_has_forgotten_is_prepared_again(things: Sessions, word: s
     transact(things, work)
     assert repeated == [False, True]
     assert _names(things) == ["first", "second"]
+
+
+@ON_POSTGRES
+def test_connections_of_two_processes_call_no_statement_by_one_name(things: Sessions) -> None:
+    """A pooler may give both the same connection of the server: it would run the statement of the other process."""
+    read(things, lambda tx: _READ.rows(tx, {}))
+    url = things.kw["bind"].url.render_as_string(hide_password=False)
+    told, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(tell, _name_of_first_statement(url))
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(tell)
+    with open(told, "rb") as answer:
+        of_child = answer.read()
+    assert of_child.startswith(b"tillbook_")
+    assert of_child != _name_of_first_statement(url)
+
+
+def _name_of_first_statement(url: str) -> bytes:
+    """On a connection of its own."""
+    with psycopg.connect(url) as driver:
+        text_of = wire.Text(select(_t.id), postgresql.dialect())
+        wire.Wire(driver).fly([wire.Sent(text_of, [])], begin=False)
+        return str(driver.execute("SELECT name FROM pg_prepared_statements").fetchall()[0][0]).encode()
+
+
+@ON_POSTGRES
+def test_a_column_whose_type_a_migration_changes_is_read_by_connections_that_are_open(things: Sessions) -> None:
+    transact(things, lambda tx: _ADD.run(tx, [_thing(1, "first")]))
+    read(things, lambda tx: _READ.rows(tx, {}))
+    with things.kw["bind"].begin() as connection:
+        connection.execute(text("ALTER TABLE things_on_the_wire ALTER COLUMN name TYPE varchar(300)"))
+    repeated = []
+
+    def work(tx: Transaction) -> int:
+        repeated.append(tx.is_repeated)
+        _RENAME.run(tx, {"of": 1, "to": "second"})
+        return len(_READ.rows(tx, {}))
+
+    assert [transact(things, work), transact(things, work)] == [1, 1]
+    assert repeated == [False, True, False]
+
+
+@ON_POSTGRES
+def test_what_fails_after_all_statements_is_an_error_of_the_database_too(things: Sessions) -> None:
+    with things.kw["bind"].begin() as connection:
+        one_name = "ADD CONSTRAINT one_name UNIQUE (name) DEFERRABLE INITIALLY DEFERRED"
+        connection.execute(text(f"ALTER TABLE things_on_the_wire {one_name}"))
+    alone(things, lambda tx: _ADD.run(tx, [_thing(1, "first")]), Transaction)
+    with pytest.raises(IntegrityError):
+        alone(things, lambda tx: _ADD.run(tx, [_thing(2, "first")]), Transaction)
+    assert _names(things) == ["first"]
 
 
 @ON_POSTGRES
