@@ -90,7 +90,8 @@ class Transaction:
             # A row that was not written may be why what follows failed: the first thing that is wrong is raised.
             _raise_first_wrong([check for check in checks if all(part.is_answered for part in check[0])])
             raise
-        _raise_first_wrong(checks)
+        if checks:
+            _raise_first_wrong(checks)
 
     def of_several_slots(self, why: str) -> None:
         """Declare that this transaction is of several slots; `why` is one of `slot_watch.SEVERAL`."""
