@@ -55,6 +55,16 @@ def test_a_database_host_that_vanishes_is_noticed_in_seconds_and_not_in_minutes(
     assert int(told["connect_timeout"]) <= 2
 
 
+def test_the_server_does_not_keep_the_locks_of_a_host_that_vanished_for_hours() -> None:
+    """Over a Unix socket, as here, it keeps to none of these settings; what it was told can be read."""
+    asked = text("SELECT name, CAST(reset_val AS integer) FROM pg_settings WHERE name LIKE 'tcp_%'")
+    with databases.postgres_database() as url, databases.engine_for(url) as engine, engine.connect() as connection:
+        told = {row[0]: row[1] for row in connection.execute(asked)}
+    silence = told["tcp_keepalives_idle"] + told["tcp_keepalives_interval"] * told["tcp_keepalives_count"]
+    assert 0 < silence <= 30
+    assert 0 < told["tcp_user_timeout"] <= 30_000
+
+
 def test_a_statement_of_a_migration_takes_as_long_as_the_books_are_large() -> None:
     said: dict[str, object] = {}
 
