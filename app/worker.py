@@ -279,10 +279,7 @@ class Worker:
             return 0
 
     def _ledger(self) -> int:
-        now, rules = self._core.clock.now(), self._core.rules.ledger
-        done = self._core.guarded(
-            lambda place: ledger_expiry.expire_due(place.sessions, at=now, rules=rules, limit=BATCH)
-        )
+        done = self._core.guarded(lambda place: ledger_expiry.expire_due(place, limit=BATCH))
         return sum(done.values())
 
     def _checkpoints(self) -> int:

@@ -28,7 +28,7 @@ from pathlib import Path
 import psycopg
 from sqlalchemy import Engine, create_engine, func, select, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import sessionmaker
 
 from app.domain.ledger import Posted, Transfer
 from app.domain.limits import LedgerRules, SpendLimit
@@ -38,13 +38,15 @@ from app.models.base import Base
 from app.models.engine import engine_options, prepare
 from app.models.ledger import TRANSFERS
 from app.services.audit.ledger import AsOf, AuditState, audit_ledger
-from app.services.base.transaction import Sessions, transact
+from app.services.base.context import Place, Tx
+from app.services.base.transaction import Sessions
 from app.services.ledger.batches import MOST, book_batch
 from app.services.ledger.expiry import expire_due
 from app.services.ledger.hold_rows import Held
 from app.services.ledger.holds import capture, hold, release
 from app.services.ledger.reversals import Reverse, reverse
 from bench.ledger import server
+from tests.support.ledger_core import books_at
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 A_BATCH = timedelta(minutes=7)
@@ -62,20 +64,23 @@ class Filling:
     chance: random.Random
     now: datetime = START
 
+    @property
+    def books(self) -> Place:
+        return books_at(self.sessions, self.now, RULES)
+
     def fill(self, postings: int) -> int:
         """At least so many transfers; how many batches it took."""
         keys = itertools.count()
         for batches in itertools.count(1):
             items = [self._item(user, f"k{next(keys)}") for user in self.chance.choices(self.users, k=MOST)]
-            batch = partial(book_batch, items=items, at=self.now, all_or_nothing=False, rules=RULES)
-            result = transact(self.sessions, batch)
+            result = self.books.transact(partial(book_batch, items=items, all_or_nothing=False))
             posted = [answer for answer in result.answers if isinstance(answer, Posted)]
             for user in self.chance.choices(self.users, k=OUTSIDE_BATCHES):
-                transact(self.sessions, partial(self._hold, user=user, key=f"h{next(keys)}"))
+                self.books.transact(partial(self._hold, user=user, key=f"h{next(keys)}"))
             self._reverse(self.chance.choice(posted).id, f"r{batches}")
             self.now += A_BATCH
             if batches % 10 == 0:
-                while expire_due(self.sessions, at=self.now, rules=RULES):
+                while expire_due(self.books):
                     pass
                 if _count(self.sessions) >= postings:
                     return batches
@@ -89,21 +94,21 @@ class Filling:
             return grant(user, "coin", amount, key, reason="bench", actor="bench", expires_at=expires)
         return Spend(user, "coin", self.chance.randint(1, 250), key, reference=f"order-{key}")
 
-    def _hold(self, session: Session, user: str, key: str) -> None:
-        slot, at = slot_of_user(user), self.now
-        held = hold(session, slot, HoldRequest(user, "coin", self.chance.randint(2, 40), key, 7200), at=at, rules=RULES)
+    def _hold(self, tx: Tx, user: str, key: str) -> None:
+        slot = slot_of_user(user)
+        held = hold(tx, slot, HoldRequest(user, "coin", self.chance.randint(2, 40), key, 7200))
         if not isinstance(held, Held):
             return
         end = self.chance.random()
         if end < 0.4:
-            capture(session, slot, Capture(held.id, "c", 1, final=end < 0.2), at=at, rules=RULES)
+            capture(tx, slot, Capture(held.id, "c", 1, final=end < 0.2))
         elif end < 0.7:
-            release(session, slot, held.id, at=at, rules=RULES)
+            release(tx, slot, held.id)
 
     def _reverse(self, transfer: uuid.UUID, key: str) -> None:
         slot = transfer.int & 4095
         request = Reverse(transfer, key, "bench", "bench")
-        transact(self.sessions, lambda tx: reverse(tx, slot, request, at=self.now, rules=RULES))
+        self.books.transact(lambda tx: reverse(tx, slot, request))
 
 
 def _count(sessions: Sessions) -> int:

@@ -36,10 +36,11 @@ from app.domain.ledger import Posted, Transfer
 from app.domain.spending import Spend, grant
 from app.models.base import Base
 from app.models.engine import engine_options, prepare
-from app.services.base.transaction import Sessions, transact
+from app.services.base.transaction import Sessions
 from app.services.ledger import spend
 from app.services.ledger.batches import book_batch
 from bench import ledger_floor, ledger_load
+from tests.support.ledger_core import books_at
 
 HOME = Path(os.environ.get("TILLBOOK_BENCH_PG", "/tmp")) / f"tillbook-bench-pg-{os.getuid()}"
 PROCESSES = os.cpu_count() or 1
@@ -127,7 +128,7 @@ def engine(url: URL) -> Iterator[Engine]:
 def spend_once(sessions: Sessions, user: int, to: str) -> None:
     request = Spend(f"u{user}", "coin", 1, uuid.uuid4().hex, to=to, reference=f"order-{user}")
     slot = ledger_load.slot_of(user)
-    answer = transact(sessions, lambda tx: spend(tx, slot, request, at=AT))
+    answer = books_at(sessions, AT).transact(lambda tx: spend(tx, slot, request))
     if not isinstance(answer, Posted):
         raise SystemExit(f"a spend was refused: {answer}")
 
@@ -202,7 +203,7 @@ def _batch(sessions: Sessions, users: Iterator[str], size: int) -> int:
 
 
 def _book(sessions: Sessions, items: Sequence[Spend | Transfer]) -> int:
-    result = transact(sessions, lambda tx: book_batch(tx, items, at=AT, all_or_nothing=True))
+    result = books_at(sessions, AT).transact(lambda tx: book_batch(tx, items, all_or_nothing=True))
     if not result.applied:
         raise SystemExit("a batch was refused")
     return len(items)

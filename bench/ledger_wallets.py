@@ -20,9 +20,10 @@ from sqlalchemy.orm import sessionmaker
 
 from app.domain.ledger import ISSUANCE, Lot, Posted, Transfer, system, wallet
 from app.domain.spending import Spend
-from app.services.base.transaction import Sessions, transact
+from app.services.base.transaction import Sessions
 from app.services.ledger import post, spend
 from bench import ledger
+from tests.support.ledger_core import books_at
 
 USERS = 200
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -44,7 +45,7 @@ def buy(sessions: Sessions, user: int, dice: random.Random) -> None:
         Transfer("coins", number, issue, mine, paid, "purchase", lot=Lot(False, None, number, "pack", cents, "CNY")),
         Transfer("bonus", number, issue, mine, bonus, "bonus", lot=Lot(True, None, number, "pack")),
     ]
-    transact(sessions, lambda tx: post(tx, slot_of(user), order, at=AT))
+    books_at(sessions, AT).transact(lambda tx: post(tx, slot_of(user), order))
 
 
 def wallets(sessions: Sessions, seconds: float, seed: int) -> tuple[float, float]:
@@ -54,7 +55,7 @@ def wallets(sessions: Sessions, seconds: float, seed: int) -> tuple[float, float
     while time.monotonic() < ends:
         user = dice.randrange(USERS)
         request = Spend(f"w{user}", "coin", dice.randint(1, MOST), uuid.uuid4().hex)
-        answer = transact(sessions, partial(spend, slot=slot_of(user), request=request, at=AT))
+        answer = books_at(sessions, AT).transact(partial(spend, slot=slot_of(user), request=request))
         spends += isinstance(answer, Posted)
         if not isinstance(answer, Posted):
             buy(sessions, user, dice)

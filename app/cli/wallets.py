@@ -12,9 +12,8 @@ from app.cli.lists import list_options, rows_of, span_of, time_options, write_li
 from app.cli.openings import import_wallets
 from app.domain import list_tables
 from app.domain.numbers import slot_of_user
-from app.services.accounts import freezes
 from app.services.base.errors import NotFound
-from app.services.ledger import wallet_lists
+from app.services.ledger import freezes, wallet_lists
 from app.services.ledger.wallet_lists import HoldFilter, HoldState, ListedHold
 
 

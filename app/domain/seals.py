@@ -71,10 +71,6 @@ class Seals:
         """The seal of a row, by its columns."""
         return _seal(self.key, table, _sealed(table, row))
 
-    def refund(self, row: Mapping[str, object]) -> bytes:
-        """The seal of the row of a refund."""
-        return self.of_row("refunds", row)
-
     def fits_row(self, table: str, row: Mapping[str, object], seal: bytes) -> bool:
         """Whether the row bears its seal. A seal without a key counts for what is older than `since`."""
         return self._fits(table, _sealed(table, row), seal, row["recorded_at" if table == "facts" else "created_at"])

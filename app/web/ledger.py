@@ -90,7 +90,7 @@ def spent(slot: int, request: Spend) -> Posted:
     """Raises the refusal, which is committed by then."""
 
     def work(tx: Tx) -> Posted | Refused:
-        return ledger.spend(tx, slot, request, at=tx.now, rules=tx.core.rules.ledger)
+        return ledger.spend(tx, slot, request)
 
     return answered(core().at(slot).transact(work), request)
 

@@ -13,11 +13,11 @@ from app.domain import list_tables, representations
 from app.domain.numbers import parse_number, slot_of_user
 from app.domain.refunding import Clawback
 from app.models.base import AnyRow
-from app.services.accounts import freezes
 from app.services.accounts.users import check_user_id
 from app.services.base.idempotency import keyed
 from app.services.base.list_pages import TimeSpan
 from app.services.calls import refund_calls
+from app.services.ledger import freezes
 from app.services.refunds import refund_lists
 from app.services.refunds.refund_lists import RefundFilter
 from app.services.refunds.requests import Wanted

@@ -76,7 +76,7 @@ def create_grant(body: shapes.GrantIn) -> Any:
 
     def work(tx: Tx) -> Posted:
         check_known(tx, _must_be_known([body]))
-        posted = ledger.post(tx, slot, [transfer], at=tx.now, rules=tx.core.rules.ledger)[0]
+        posted = ledger.post(tx, slot, [transfer])[0]
         _count(tx, GRANTS, [(body, posted)])
         return posted
 
@@ -104,7 +104,7 @@ def create_debit(body: shapes.DebitIn) -> Any:
 
     def work(tx: Tx) -> Posted | Refused:
         check_known(tx, _must_be_known([body]))
-        answer = ledger.spend(tx, slot_of_user(body.user), request, at=tx.now, rules=tx.core.rules.ledger)
+        answer = ledger.spend(tx, slot_of_user(body.user), request)
         _count(tx, DEBITS, [(body, answer)])
         return answer
 
@@ -132,7 +132,7 @@ def create_hold(body: shapes.HoldIn) -> Any:
     )
 
     def work(tx: Tx) -> Held | Refused:
-        return holds.hold(tx, slot_of_user(user_id), request, at=tx.now, rules=tx.core.rules.ledger)
+        return holds.hold(tx, slot_of_user(user_id), request)
 
     return answered(core().of_user(request.user_id).transact(work), request)
 
@@ -156,7 +156,7 @@ def capture_hold(hold_id: uuid.UUID, body: shapes.CaptureIn) -> Any:
     )
 
     def work(tx: Tx) -> Posted | Refused:
-        return holds.capture(tx, slot, request, at=tx.now, rules=tx.core.rules.ledger)
+        return holds.capture(tx, slot, request)
 
     return answered(_refused_once(slot, "capture", str(hold_id), request.key, body, work))
 
@@ -168,7 +168,7 @@ def release_hold(hold_id: uuid.UUID) -> Any:
     """Give back what is still reserved. Repeating it is harmless."""
 
     def work(tx: Tx) -> Held:
-        return holds.release(tx, slot_of_number(hold_id.int), hold_id, at=tx.now, rules=tx.core.rules.ledger)
+        return holds.release(tx, slot_of_number(hold_id.int), hold_id)
 
     return core().of_number(hold_id.int).transact(work)
 
@@ -190,7 +190,7 @@ def reverse_transfer(transfer_id: uuid.UUID, body: shapes.ReverseIn) -> Any:
     )
 
     def work(tx: Tx) -> Posted | Refused:
-        answer = reversals.reverse(tx, slot, request, at=tx.now, rules=tx.core.rules.ledger)
+        answer = reversals.reverse(tx, slot, request)
         if isinstance(answer, Posted) and not answer.repeated and caller().caps.sources:
             _count_reversal(tx, slot, answer)
         return answer
@@ -230,13 +230,14 @@ def _booked(place: Place, body: shapes.BatchIn, part: list[tuple[int, BatchItem]
 
     def work(tx: Tx) -> BatchResult:
         tx.of_several_slots("batch")
-        find_key(tx, slot, request)  # a repeat is booked once more: each item has a key of its own, and says the same
+        # A repeat is booked once more: each item has a key of its own, and says the same.
+        is_new = find_key(tx, slot, request) is None
         check_known(tx, _must_be_known([item for item in wanted if isinstance(item, shapes.GrantItem)]))
-        rules = tx.core.rules.ledger
-        result = batches.book_batch(tx, items, at=tx.now, all_or_nothing=body.all_or_nothing, rules=rules)
+        result = batches.book_batch(tx, items, all_or_nothing=body.all_or_nothing)
         if not result.applied:
             raise BatchNotApplied(items=[_item(answer, applied=False) for answer in result.answers])
-        claim_key(tx, slot, request, NO_RESOURCE)
+        if is_new:
+            claim_key(tx, slot, request, NO_RESOURCE)
         _count(tx, GRANTS, zip(wanted, result.answers, strict=True))
         return result
 

@@ -32,8 +32,8 @@ def run(database_url: str, monkeypatch: pytest.MonkeyPatch, world: World) -> Run
     world.pay(world.order("alice").payments[0].id)
     world.deliver()
     coins = grant("dave", "coin", 9, "gift", reason="sorry", actor="ann", environment="sandbox")
-    slot, rules = slot_of_user("dave"), world.core.rules.ledger
-    world.core.whole.transact(lambda tx: ledger.post(tx, slot, [coins], at=tx.now, rules=rules))
+    slot = slot_of_user("dave")
+    world.core.whole.transact(lambda tx: ledger.post(tx, slot, [coins]))
     monkeypatch.setenv("TILLBOOK_ENV", "test")
     monkeypatch.setenv("TILLBOOK_DATABASE_URL", database_url)
     return partial(_run, monkeypatch)

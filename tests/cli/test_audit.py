@@ -16,9 +16,10 @@ from app.domain.limits import LedgerRules
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend, grant
 from app.services.audit.ledger import AsOf, AuditState, audit_ledger
-from app.services.base.transaction import Sessions, transact
+from app.services.base.transaction import Sessions
 from app.services.ledger.batches import book_batch
 from tests.support.commands import end_of, fork_command, run_command
+from tests.support.ledger_core import books_at
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 USERS = 400
@@ -82,7 +83,7 @@ def filled(sessions: Sessions) -> Sessions:
         some = users[start : start + 100]
         items = [grant(user, "coin", 10, "g", reason="test", actor="ann") for user in some]
         items += [Spend(user, "coin", 1, f"s{number}") for user in some for number in range(3)]
-        transact(sessions, partial(book_batch, items=items, at=NOW, all_or_nothing=True))
+        books_at(sessions, NOW).transact(partial(book_batch, items=items, all_or_nothing=True))
     slots = sorted(slot_of_user(user) for user in users)
     engine = sessions.kw["bind"]
     with engine.begin() as connection:

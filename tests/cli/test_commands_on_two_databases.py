@@ -25,14 +25,13 @@ from app.domain.spending import HoldRequest
 from app.models.catalogue import Product
 from app.models.slot_map import SLOT_MAP
 from app.providers.facts import Message, Ref
-from app.services.accounts import freezes
 from app.services.base.context import Tx
 from app.services.base.reported_fact import ReportedFact
 from app.services.calls import refund_calls
 from app.services.events import deliveries, endpoints, feed
 from app.services.facts import inbox
 from app.services.facts.owner import tell
-from app.services.ledger import holds
+from app.services.ledger import freezes, holds
 from app.services.moves.slot_rows import carry_slots, rows_by_slot
 from tests.promises.test_odd_rows import others
 from tests.support.agreement_house import agreement_house
@@ -323,7 +322,7 @@ def _of_user(house: SettlingHouse, user: str) -> dict[str, str]:
     freezing = freezes.Change(user, "sandbox", None, False, "a test", "operator:mei")
 
     def work(tx: Tx) -> int:
-        holds.hold(tx, slot, request, at=tx.now)
+        holds.hold(tx, slot, request)
         freezes.apply(tx, slot, freezing)
         return inbox.keep_message(tx, slot, **message)
 

@@ -95,7 +95,7 @@ def test_refunds_are_listed_by_status_and_user_with_their_user_in_the_file(buyer
 def test_holds_of_a_user_are_listed_by_state(buyers: list[Buyer], world: World) -> None:
     buyer = buyers[2]
     request = HoldRequest(buyer.user, "coin", 5, "h", 60, environment="sandbox", reference="room-1", actor="=x")
-    world.core.whole.transact(lambda tx: holds.hold(tx, buyer.slot, request, at=tx.now))
+    world.core.whole.transact(lambda tx: holds.hold(tx, buyer.slot, request))
     assert run("wallets", "holds", buyer.user, "--state", "captured") == []
     found = table("wallets", "holds", buyer.user)
     assert tuple(found[0]) == HOLD_COLUMNS

@@ -19,7 +19,7 @@ def test_deferred_revenue_is_what_unspent_paid_coins_were_bought_for(
     world.pay(payment.id)
     world.deliver()
     spend = Spend("alice", "coin", 26, "s1", environment="sandbox")  # 6 bonus coins first, then 20 of the 60 paid
-    world.core.whole.transact(lambda s: ledger.spend(s, slot_of_user("alice"), spend, at=world.clock.now()))
+    world.core.whole.transact(lambda s: ledger.spend(s, slot_of_user("alice"), spend))
     monkeypatch.setenv("TILLBOOK_ENV", "test")
     monkeypatch.setenv("TILLBOOK_DATABASE_URL", database_url)
     done = CliRunner().invoke(main, ["report", "deferred-revenue"])

@@ -182,7 +182,7 @@ def test_a_refund_while_the_gift_is_under_way_finds_the_coins_with_the_receiver(
 
 
 def test_a_refund_while_the_gift_is_under_way_to_a_frozen_receiver_takes_what_comes_back(friends: Friends) -> None:
-    from app.services.accounts import freezes
+    from app.services.ledger import freezes
 
     friends.credit("bob", 1)
     change = freezes.Change("bob", "sandbox", "coin", True, "a look at it", "operator:ann")
@@ -263,7 +263,7 @@ def test_held_coins_of_a_receiver_stay_held_and_the_buyer_owes_them(friends: Fri
     ann = buyer_in(friends, "ann")
     friends.give("ann", "bob", 66)
     request = HoldRequest("bob", "coin", 16, "h", 3600 * 24, environment="sandbox")
-    friends.world.core.whole.transact(lambda tx: holds.hold(tx, slot_of_user("bob"), request, at=tx.now))
+    friends.world.core.whole.transact(lambda tx: holds.hold(tx, slot_of_user("bob"), request))
     ann.tell(ann.fact(Kind.REFUNDED, 1, refund="r1", money=600))
     friends.work()
     assert (friends.coins("ann", "bob"), ann.debt) == ([0, 16], 16)

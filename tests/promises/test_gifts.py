@@ -10,11 +10,11 @@ from app.domain.gifts import MOST_PARTS
 from app.domain.ledger import MAX_AMOUNT, Lot
 from app.domain.numbers import slot_of_user
 from app.domain.retries import RETRIES, Retried
-from app.services.accounts import freezes
 from app.services.base.errors import DomainError, KeyReused
 from app.services.gifts import journey
 from app.services.gifts.giver import GiftLimitReached, GiverFrozen, TooFewToGive
 from app.services.gifts.journey import GiftsNotAllowed, GiftToSelf
+from app.services.ledger import freezes
 from tests.support.friends import LIMITS, Friends, LotSeen, friends_in
 from tests.support.world import START, World
 
@@ -249,7 +249,7 @@ def test_held_and_expired_coins_cannot_be_given(friends: Friends) -> None:
     friends.credit("ann", 10)
     friends.credit("ann", 10, lot=Lot(bonus=True, expires_at=START + WEEK))
     request = HoldRequest("ann", "coin", 6, "h", 90 * 24 * 3600, environment=friends.environment)
-    friends.world.core.whole.transact(lambda tx: holds.hold(tx, slot_of_user("ann"), request, at=tx.now))
+    friends.world.core.whole.transact(lambda tx: holds.hold(tx, slot_of_user("ann"), request))
     with pytest.raises(TooFewToGive) as refused:
         friends.give("ann", "bob", 15)
     assert refused.value.members["available"] == 14

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event
 
 from app.domain.numbers import slot_of_user
 from app.providers.facts import Kind
-from app.services.accounts import freezes
+from app.services.ledger import freezes
 from tests.conftest import create_schema
 from tests.support import databases
 from tests.support.friends import Friends, buyer_in, friends_in

@@ -17,8 +17,8 @@ from sqlalchemy import Engine, select
 from app.domain.numbers import slot_of_user
 from app.models.gifts import GIFTS, RECALLS
 from app.providers.facts import Kind
-from app.services.accounts import freezes
 from app.services.gifts import journey, recalls
+from app.services.ledger import freezes
 from tests.conftest import database_of
 from tests.support import databases
 from tests.support.buyer import Buyer

@@ -11,8 +11,8 @@ from app.domain.event_types import ALL_TYPES
 from app.domain.gifts import GiftRules
 from app.domain.numbers import slot_of_user
 from app.providers.facts import Kind
-from app.services.accounts import freezes
 from app.services.gifts import journey
+from app.services.ledger import freezes
 from tests.promises.test_told import Told
 from tests.support.friends import Friends, buyer_in
 from tests.support.web_client import BACKEND_KEY, ApiClient, build_client

@@ -32,13 +32,13 @@ SLOW_MACHINE_SECONDS = 6
 def credited(world: World, lot: Lot) -> None:
     issue = system("issuance", "coin", "sandbox")
     transfer = Transfer("test", "k", issue, ALICE, 10, "grant", lot=lot)
-    world.core.whole.transact(lambda tx: ledger.post(tx, SLOT, [transfer], at=tx.now))
+    world.core.whole.transact(lambda tx: ledger.post(tx, SLOT, [transfer]))
 
 
 def held(world: World) -> None:
     credited(world, Lot())
     request = HoldRequest("alice", "coin", 4, "h", 60, scope="test", environment="sandbox")
-    answer = world.core.whole.transact(lambda tx: holds.hold(tx, SLOT, request, at=tx.now))
+    answer = world.core.whole.transact(lambda tx: holds.hold(tx, SLOT, request))
     assert isinstance(answer, Held)
 
 

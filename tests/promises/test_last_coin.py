@@ -16,8 +16,8 @@ SPENDERS = 200
 def spend(world: World, user: str, amount: int, key: str) -> bool:
     """Whether the coins were given."""
     request = Spend(user, "coin", amount, key, environment="sandbox")
-    slot, at = slot_of_user(user), world.clock.now()
-    return isinstance(world.core.whole.transact(lambda s: ledger.spend(s, slot, request, at=at)), Posted)
+    slot = slot_of_user(user)
+    return isinstance(world.core.whole.transact(lambda s: ledger.spend(s, slot, request)), Posted)
 
 
 def rich(world: World, user: str = "alice") -> None:

@@ -29,13 +29,15 @@ from app.domain.lots import SpendOrder
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Capture, HoldRequest, Spend
 from app.services.audit.ledger import AsOf, AuditState, audit_slot
-from app.services.base.transaction import Sessions, read, transact
+from app.services.base.context import Place
+from app.services.base.transaction import Sessions, read
 from app.services.ledger import balance, post, spend, statement
 from app.services.ledger.batches import book_batch
 from app.services.ledger.expiry import expire_due
 from app.services.ledger.holds import capture, hold, release
 from app.services.ledger.reversals import Reverse, reverse
 from tests.promises.ledger_model import Model, ModelRefused
+from tests.support.ledger_core import books_at
 
 pytestmark = pytest.mark.one_database
 
@@ -66,6 +68,10 @@ class LedgerMachine(RuleBasedStateMachine):
         self.now = START
         self.swept = True
 
+    @property
+    def books(self) -> Place:
+        return books_at(self.sessions, self.now, self.rules_of_house)
+
     def user(self, number: int) -> str:
         return f"u{self.run}-{number}"
 
@@ -81,9 +87,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
         if crash:
             with pytest.raises(Crash):
-                transact(self.sessions, dying)
+                self.books.transact(dying)
             return None
-        return transact(self.sessions, work)
+        return self.books.transact(work)
 
     def compare(self, name: tuple[Any, ...], content: Any, real: Callable[[], Any], model: Callable[[], Any]) -> Any:
         """A key with other content is a conflict in both books; a key with equal content gets the first answer."""
@@ -121,9 +127,7 @@ class LedgerMachine(RuleBasedStateMachine):
         answer = self.compare(
             ("grant", who, key),
             (amount, bonus, expires),
-            lambda: self.do(
-                lambda s: post(s, self.slot(who), [transfer], at=self.now, rules=self.rules_of_house)[0], crash
-            ),
+            lambda: self.do(lambda s: post(s, self.slot(who), [transfer])[0], crash),
             lambda: self.model.grant(who, amount, bonus, expires),
         )
         return (who, answer.id, ("grant", who, key)) if isinstance(answer, Posted) else None
@@ -142,7 +146,7 @@ class LedgerMachine(RuleBasedStateMachine):
         answer = self.compare(
             (scope, who, key),
             amount,
-            lambda: self.do(lambda s: spend(s, self.slot(who), request, at=self.now, rules=self.rules_of_house), crash),
+            lambda: self.do(lambda s: spend(s, self.slot(who), request), crash),
             lambda: self.model.spend(who, amount, self.now, limited=limited),
         )
         return (who, answer.id, (scope, who, key)) if isinstance(answer, Posted) else None
@@ -160,7 +164,7 @@ class LedgerMachine(RuleBasedStateMachine):
         name = ("hold", who, key)
         if name in self.model.answers:  # a repeat shows the hold as it stands: compared by test_ledger_holding
             return None
-        held = self.do(lambda s: hold(s, self.slot(who), request, at=self.now, rules=self.rules_of_house), crash)
+        held = self.do(lambda s: hold(s, self.slot(who), request), crash)
         if held is None:
             return None
         expected = self.model.once(
@@ -188,9 +192,7 @@ class LedgerMachine(RuleBasedStateMachine):
         answer = self.compare(
             name,
             (amount, final),
-            lambda: self.do(
-                lambda s: capture(s, self.slot(who), request, at=self.now, rules=self.rules_of_house), crash
-            ),
+            lambda: self.do(lambda s: capture(s, self.slot(who), request), crash),
             lambda: self.model.capture(who, hold_name, amount, final, self.now),
         )
         return (who, answer.id, name) if isinstance(answer, Posted) else None
@@ -200,7 +202,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if of is None:
             return
         who, hold_id, hold_name = of
-        held = self.do(lambda s: release(s, self.slot(who), hold_id, at=self.now, rules=self.rules_of_house), crash)
+        held = self.do(lambda s: release(s, self.slot(who), hold_id), crash)
         if held is not None:
             self.model.release(who, hold_name, self.now)
             assert held.rest == 0
@@ -221,9 +223,7 @@ class LedgerMachine(RuleBasedStateMachine):
         answer = self.compare(
             name,
             amount or moved.amount,
-            lambda: self.do(
-                lambda s: reverse(s, self.slot(who), request, at=self.now, rules=self.rules_of_house), crash
-            ),
+            lambda: self.do(lambda s: reverse(s, self.slot(who), request), crash),
             lambda: self.model.reverse(who, moved, amount, self.now),
         )
         if isinstance(answer, Refused):
@@ -237,9 +237,7 @@ class LedgerMachine(RuleBasedStateMachine):
     )
     def batch(self, spends: list[tuple[int, int]], together: bool, crash: bool) -> None:
         items = [Spend(self.user(who), "coin", amount, uuid.uuid4().hex) for who, amount in spends]
-        result = self.do(
-            lambda s: book_batch(s, items, at=self.now, all_or_nothing=together, rules=self.rules_of_house), crash
-        )
+        result = self.do(lambda s: book_batch(s, items, all_or_nothing=together), crash)
         if result is None:
             return
         before = self.model.copy()
@@ -259,7 +257,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        while expire_due(self.sessions, at=self.now, rules=self.rules_of_house, limit=2):
+        while expire_due(self.books, limit=2):
             pass
         self.model.sweep(self.now)
         self.swept = True

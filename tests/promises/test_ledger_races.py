@@ -7,12 +7,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import create_engine, text
-from sqlalchemy.orm import Session
 
 from app.domain.ledger import ISSUANCE, KeyConflict, Lot, Posted, Refused, Transfer, system, wallet
 from app.domain.limits import LedgerRules
@@ -21,7 +21,8 @@ from app.domain.spending import Capture, HoldRequest, Spend
 from app.models.base import Base
 from app.models.engine import engine_options, prepare
 from app.services.audit.ledger import AsOf, AuditState, audit_slot
-from app.services.base.transaction import Sessions, Transaction, read, transact
+from app.services.base.context import Tx
+from app.services.base.transaction import Sessions, read, transact
 from app.services.ledger import balance, post, spend
 from app.services.ledger.batches import book_batch
 from app.services.ledger.expiry import expire_due
@@ -30,8 +31,10 @@ from app.services.ledger.holds import capture, hold, release
 from app.services.ledger.idempotency import Raced
 from app.services.ledger.ledger_transaction import LedgerTransaction
 from tests.support import databases
+from tests.support.ledger_core import books_at, ledger_core
 
 pytestmark = pytest.mark.postgres
+T = TypeVar("T")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 USER = "alice"
 SLOT = slot_of_user(USER)
@@ -57,11 +60,16 @@ def sessions(url: str) -> Iterator[Sessions]:
 def _credit(sessions: Sessions, amount: int, key: str = "c", lot: Lot | None = None) -> Posted:
     issue = system(ISSUANCE, "coin")
     credit = Transfer("test", key, issue, COIN, amount, "grant", lot=lot or Lot(bonus=False))
-    return transact(sessions, lambda tx: post(tx, SLOT, [credit], at=NOW))[0]
+    return books_at(sessions, NOW).transact(lambda tx: post(tx, SLOT, [credit]))[0]
 
 
 def _spend(sessions: Sessions, amount: int, key: str) -> Posted | Refused:
-    return transact(sessions, lambda tx: spend(tx, SLOT, Spend(USER, "coin", amount, key), at=NOW))
+    return books_at(sessions, NOW).transact(lambda tx: spend(tx, SLOT, Spend(USER, "coin", amount, key)))
+
+
+def _once(sessions: Sessions, work: Callable[[Tx], T]) -> T:
+    """Without a second attempt after a deadlock."""
+    return transact(sessions, work, partial(Tx, core=ledger_core(sessions, NOW)), attempts=1)
 
 
 def _at_once(*works: Callable[[], Any]) -> list[Any]:
@@ -138,14 +146,14 @@ def test_the_loser_of_a_race_for_one_key_is_told_to_run_again(sessions: Sessions
     _credit(sessions, 100)
     request = Spend(USER, "coin", 1, "k")
     second: list[Any] = []
-    engine = sessions.kw["bind"]
+    engine, core = sessions.kw["bind"], ledger_core(sessions, NOW)
     with engine.begin() as first:
-        spend(Transaction(first), SLOT, request, at=NOW)
+        spend(Tx(first, core), SLOT, request)
 
         def race() -> None:
             try:
                 with engine.begin() as connection:
-                    second.append(spend(Transaction(connection), SLOT, request, at=NOW))
+                    second.append(spend(Tx(connection, core), SLOT, request))
             except Raced as raced:
                 second.append(raced)
 
@@ -164,26 +172,26 @@ def test_captures_releases_spends_and_expiry_at_once(sessions: Sessions) -> None
     _credit(sessions, 60, "a", Lot(expires_at=NOW + timedelta(minutes=30)))
     _credit(sessions, 60, "b")
     request = HoldRequest(USER, "coin", 50, "h", 3600)
-    held = transact(sessions, lambda tx: hold(tx, SLOT, request, at=NOW))
+    held = books_at(sessions, NOW).transact(lambda tx: hold(tx, SLOT, request))
     assert isinstance(held, Held)
     late = NOW + timedelta(hours=1)
 
     def captures(key: str, amount: int, at: datetime) -> Callable[[], Any]:
-        return lambda: transact(sessions, lambda s: capture(s, SLOT, Capture(held.id, key, amount), at=at))
+        return lambda: books_at(sessions, at).transact(lambda s: capture(s, SLOT, Capture(held.id, key, amount)))
 
-    def releases(session: Session) -> Held:
-        return release(session, SLOT, held.id, at=NOW)
+    def releases(tx: Tx) -> Held:
+        return release(tx, SLOT, held.id)
 
     answers = _at_once(
         *[captures(f"c{i}", 9, NOW) for i in range(8)],
         *[lambda i=i: _spend(sessions, 7, f"s{i}") for i in range(8)],
-        lambda: transact(sessions, releases),
-        lambda: expire_due(sessions, at=late),
-        lambda: expire_due(sessions, at=late),
+        lambda: books_at(sessions, NOW).transact(releases),
+        lambda: expire_due(books_at(sessions, late)),
+        lambda: expire_due(books_at(sessions, late)),
         captures("late", 1, late),
     )
     moved = sum(a.amount for a in answers if isinstance(a, Posted))
-    expire_due(sessions, at=late)
+    expire_due(books_at(sessions, late))
     left, reserved = _balance(sessions)
     assert reserved == 0
     assert 0 <= left <= 60
@@ -197,10 +205,10 @@ def test_a_late_capture_and_the_expiry_are_settled_once(sessions: Sessions) -> N
     late = NOW + timedelta(hours=1)
     for number in range(10):
         request = HoldRequest(USER, "coin", 5, f"h{number}", 3600)
-        held = transact(sessions, lambda s, r=request: hold(s, SLOT, r, at=NOW))
+        held = books_at(sessions, NOW).transact(lambda s, r=request: hold(s, SLOT, r))
         answers = _at_once(
-            lambda held=held: transact(sessions, lambda s: capture(s, SLOT, Capture(held.id, "c"), at=NOW)),
-            lambda: expire_due(sessions, at=late),
+            lambda held=held: books_at(sessions, NOW).transact(lambda s: capture(s, SLOT, Capture(held.id, "c"))),
+            lambda: expire_due(books_at(sessions, late)),
         )
         taken = answers[0].amount if isinstance(answers[0], Posted) else 0
         assert taken in (0, 5)
@@ -214,12 +222,12 @@ def test_batches_over_the_same_users_in_any_order_do_not_deadlock(sessions: Sess
     grants = [
         Transfer(f"g {user}", "1", system(ISSUANCE, "coin"), wallet(user, "coin"), 1000, "grant") for user in users
     ]
-    transact(sessions, lambda s: book_batch(s, grants, at=NOW, all_or_nothing=True))
+    books_at(sessions, NOW).transact(lambda s: book_batch(s, grants, all_or_nothing=True))
 
     def batch(number: int) -> Callable[[], Any]:
         order = users if number % 2 else list(reversed(users))
         items = [Spend(user, "coin", 1, f"b{number}") for user in order]
-        return lambda: transact(sessions, lambda s: book_batch(s, items, at=NOW, all_or_nothing=True), attempts=1)
+        return lambda: _once(sessions, lambda tx: book_batch(tx, items, all_or_nothing=True))
 
     results = _at_once(*[batch(number) for number in range(12)])
     assert all(result.applied for result in results)
@@ -235,7 +243,7 @@ def test_paid_orders_and_spends_of_one_slot_do_not_deadlock(sessions: Sessions) 
             Transfer("coins", str(number), system(ISSUANCE, "coin"), COIN, 10, "grant", lot=Lot(bonus=False)),
             Transfer("paid", str(number), system("clearing:x", "CNY"), system("sales", "CNY"), 600, "payment"),
         ]
-        return lambda: transact(sessions, lambda s: post(s, SLOT, transfers, at=NOW), attempts=1)
+        return lambda: _once(sessions, lambda tx: post(tx, SLOT, transfers))
 
     _credit(sessions, 1000)
     # The first order makes the journal of money. Who finds it missing while another one makes it may deadlock once.
@@ -251,7 +259,7 @@ def test_first_paid_orders_of_a_slot_that_make_its_journal_at_once_are_all_booke
             Transfer("coins", str(number), system(ISSUANCE, "coin"), COIN, 10, "grant", lot=Lot(bonus=False)),
             Transfer("paid", str(number), system("clearing:x", "CNY"), system("sales", "CNY"), 600, "payment"),
         ]
-        return lambda: transact(sessions, lambda s: post(s, SLOT, transfers, at=NOW))
+        return lambda: books_at(sessions, NOW).transact(lambda s: post(s, SLOT, transfers))
 
     _credit(sessions, 1000)
     _at_once(*[order(number) for number in range(10)], *[lambda i=i: _spend(sessions, 1, f"s{i}") for i in range(10)])
@@ -304,13 +312,13 @@ def test_a_spend_that_waited_for_the_lock_trusts_no_lots_that_were_read_before_a
     results: list[Posted | Refused] = []
     spending = threading.Thread(target=lambda: results.append(_spend(sessions, 30, "second")))
 
-    def open_the_bonus(session: Transaction) -> None:
-        with LedgerTransaction(session, LedgerRules(), [(SLOT, COIN)], NOW) as books:
+    def open_the_bonus(tx: Tx) -> None:
+        with LedgerTransaction(tx, [(SLOT, COIN)]) as books:
             books.expire(SLOT, COIN)
         spending.start()
         _wait_for_blocked(sessions)
 
-    transact(sessions, open_the_bonus)
+    books_at(sessions, NOW).transact(open_the_bonus)
     spending.join(60)
     assert isinstance(results[0], Posted)
     assert results[0].balance == 16
@@ -327,19 +335,19 @@ def test_grants_of_one_key_to_two_wallets_at_once_are_one_grant_and_a_conflict(s
 
     def second() -> None:
         try:
-            answers.append(transact(sessions, lambda tx: post(tx, SLOT, [grant("gem")], at=NOW))[0])
+            answers.append(books_at(sessions, NOW).transact(lambda tx: post(tx, SLOT, [grant("gem")]))[0])
         except KeyConflict:
             answers.append(KeyConflict)
 
     granting = threading.Thread(target=second)
 
-    def first(tx: Transaction) -> None:
-        post(tx, SLOT, [grant("coin")], at=NOW)
+    def first(tx: Tx) -> None:
+        post(tx, SLOT, [grant("coin")])
         tx.flush()
         granting.start()
         _wait_for_blocked(sessions)
 
-    transact(sessions, first)
+    books_at(sessions, NOW).transact(first)
     granting.join(60)
     assert answers == [KeyConflict]
     assert _balance(sessions) == (7, 0)

@@ -111,7 +111,7 @@ def _day(house: SettlingHouse) -> dict[str, bytes]:
 
 def _spend(world: World, user: str, amount: int) -> None:
     wanted = Spend(user, "coin", amount, "a spend", environment="sandbox")
-    world.core.whole.transact(lambda tx: ledger.spend(tx, slot_of_user(user), wanted, at=tx.now))
+    world.core.whole.transact(lambda tx: ledger.spend(tx, slot_of_user(user), wanted))
 
 
 def test_killed_at_any_step_of_the_night_the_books_of_money_end_as_if_nobody_was_killed(tmp_path: Path) -> None:

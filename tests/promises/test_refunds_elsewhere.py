@@ -59,9 +59,9 @@ def test_a_store_gives_back_shares_takes_it_back_and_gives_all_back_again(store:
 
 def test_coins_of_a_store_purchase_that_were_spent_are_owed_and_the_next_purchase_repays(store: Store) -> None:
     number = store.device().buy(PRODUCT)
-    slot, now = slot_of_user("alice"), store.world.clock.now()
+    slot = slot_of_user("alice")
     spend = Spend("alice", "coin", 500, "k", environment="sandbox")
-    store.core.whole.transact(lambda s: ledger.spend(s, slot, spend, at=now))
+    store.core.whole.transact(lambda s: ledger.spend(s, slot, spend))
     refund(store, number, 100_000)
     assert store.world.coins() == 0
     store.device().buy(PRODUCT)
@@ -173,10 +173,10 @@ def test_nobody_gains_by_a_reversal_of_a_refund_that_an_operator_had_already_und
     buyer = Buyer(world)
     buyer.pay()
     page = world.core.whole.read(lambda s: ledger.statement(s, buyer.slot, wallet(buyer.user, "coin", "sandbox")))
-    now, coins = world.clock.now(), wallet(buyer.user, "coin", "sandbox")
+    coins = wallet(buyer.user, "coin", "sandbox")
     for line in page.lines:
         request = Reverse(line.transfer, f"r-{line.version}", "a mistake", "operator")
-        refused = world.core.whole.transact(lambda s, request=request: reverse(s, buyer.slot, request, at=now))  # type: ignore[misc]
+        refused = world.core.whole.transact(lambda s, request=request: reverse(s, buyer.slot, request))  # type: ignore[misc]
         assert refused.code == "not_reversible"
         old = Transfer(
             scope=REVERSAL,
@@ -187,7 +187,7 @@ def test_nobody_gains_by_a_reversal_of_a_refund_that_an_operator_had_already_und
             kind=REVERSAL,
             cause=line.transfer,
         )
-        world.core.whole.transact(lambda s, old=old: ledger.post(s, buyer.slot, [old], at=now))  # type: ignore[misc]
+        world.core.whole.transact(lambda s, old=old: ledger.post(s, buyer.slot, [old]))  # type: ignore[misc]
     assert buyer.coins == 0
     buyer.tell(buyer.fact(Kind.REFUNDED, 1, refund="r1", money=600))
     assert (buyer.coins, buyer.debt, buyer.refunded) == (0, 0, 600)

@@ -284,7 +284,7 @@ def test_how_much_was_used_is_told_only_with_consent_and_from_the_lots(engine: E
     device = store.device()
     number = device.buy(PRODUCT)
     spend = Spend("alice", "coin", 150, "s1", environment="sandbox")
-    store.core.whole.transact(lambda s: ledger.spend(s, slot_of_user("alice"), spend, at=store.world.clock.now()))
+    store.core.whole.transact(lambda s: ledger.spend(s, slot_of_user("alice"), spend))
     device.ask_refund(number)
     store.deliver()
     Worker(store.core).run_once()

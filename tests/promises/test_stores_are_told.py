@@ -33,7 +33,7 @@ def _named_owner(store: Store, number: str) -> str | None:
 
 
 def _spend(tx: Tx, store: Store, spend: Spend) -> None:
-    ledger.spend(tx, slot_of_user(spend.user_id), spend, at=store.world.clock.now())
+    ledger.spend(tx, slot_of_user(spend.user_id), spend)
 
 
 def test_the_owner_of_a_purchase_without_a_token_is_told_to_the_store_once_it_is_claimed(store: Store) -> None:

@@ -83,7 +83,7 @@ def test_each_user_pays_spends_and_is_refunded_in_a_database_of_their_own(shared
     for user, payment in payments.items():
         spend = partial(ledger.spend, slot=slot_of_user(user), request=Spend(user, "coin", 10, "one", environment=LIVE))
         assert coins(core, user) == 66
-        core.of_user(user).transact(lambda tx, spend=spend: spend(tx, at=tx.now))  # type: ignore[misc]
+        core.of_user(user).transact(lambda tx, spend=spend: spend(tx))  # type: ignore[misc]
         assert coins(core, user) == 56
         wanted = Wanted(payment, None, None, "a test", Clawback.FORGIVE, "backend:test")
         refund = refund_calls.request_refund(core, wanted, keyed("backend:test", f"refund-{user}", "refund", {}))

@@ -123,22 +123,21 @@ class House:
 
     def use(self, user: str, coins: int) -> None:
         wanted = Spend(user, "coin", coins, f"use-{next(self.keys)}", environment="sandbox")
-        rules = self.core.rules.ledger
-        done = self.core.whole.transact(lambda tx: ledger.spend(tx, slot_of_user(user), wanted, at=tx.now, rules=rules))
+        done = self.core.whole.transact(lambda tx: ledger.spend(tx, slot_of_user(user), wanted))
         assert hasattr(done, "balance"), done
 
     def reserve(self, user: str, coins: int, seconds: int) -> uuid.UUID:
         """A hold; its name, by which the coins are taken later."""
         wanted = HoldRequest(user, "coin", coins, f"hold-{next(self.keys)}", seconds, environment="sandbox")
-        rules, slot = self.core.rules.ledger, slot_of_user(user)
-        held = self.core.whole.transact(lambda tx: holds.hold(tx, slot, wanted, at=tx.now, rules=rules))
+        slot = slot_of_user(user)
+        held = self.core.whole.transact(lambda tx: holds.hold(tx, slot, wanted))
         assert isinstance(held, Held), held
         return held.id
 
     def take_reserved(self, user: str, hold: uuid.UUID) -> None:
-        rules, slot = self.core.rules.ledger, slot_of_user(user)
+        slot = slot_of_user(user)
         wanted = Capture(hold, f"capture-{next(self.keys)}")
-        done = self.core.whole.transact(lambda tx: holds.capture(tx, slot, wanted, at=tx.now, rules=rules))
+        done = self.core.whole.transact(lambda tx: holds.capture(tx, slot, wanted))
         assert hasattr(done, "balance"), done
 
     def give(self, giver: str, receiver: str, coins: int) -> None:

@@ -19,6 +19,7 @@ from app.services.audit.checkpoints import audit_checkpoints
 from app.services.base.transaction import Sessions, read, transact
 from app.services.ledger import checkpoints, post
 from app.services.ledger.trial_balance import trial_balance
+from tests.support.ledger_core import books_at
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 DAY_ONE = START.date()
@@ -38,7 +39,7 @@ class Books:
         """One transfer in the slot of its user; between accounts of the house, in slot 7."""
         user = debit.user_id or credit.user_id
         transfer = Transfer("test", f"k{next(self.keys)}", debit, credit, amount, "test")
-        transact(self.sessions, lambda s: post(s, slot_of_user(user) if user else 7, [transfer], at=at))
+        books_at(self.sessions, at).transact(lambda tx: post(tx, slot_of_user(user) if user else 7, [transfer]))
 
     def issue(self, amount: int, at: datetime, user: str = "user-0") -> None:
         self.book(system("issuance", "coin"), wallet(user, "coin"), amount, at)

@@ -106,13 +106,13 @@ class Buyer:
 
     def spend(self, amount: int) -> object:
         request = Spend(self.user, "coin", amount, f"s-{next(_keys)}", environment="sandbox")
-        return self._ledger(lambda s: ledger.spend(s, self.slot, request, at=self.world.clock.now()))
+        return self._ledger(lambda s: ledger.spend(s, self.slot, request))
 
     def earn(self, amount: int) -> None:
         given = grant(
             self.user, "coin", amount, f"g-{next(_keys)}", reason="a prize", actor="test", environment="sandbox"
         )
-        self._ledger(lambda s: ledger.post(s, self.slot, [given], at=self.world.clock.now()))
+        self._ledger(lambda s: ledger.post(s, self.slot, [given]))
 
     # --- how it stands ---
 

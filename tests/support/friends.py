@@ -77,11 +77,11 @@ class Friends:
             "test",
             lot=lot or Lot(bonus=False),
         )
-        self._transact(user, lambda tx, slot: ledger.post(tx, slot, [transfer], at=tx.now))
+        self._transact(user, lambda tx, slot: ledger.post(tx, slot, [transfer]))
 
     def spend(self, user: str, amount: int) -> object:
         request = Spend(user, "coin", amount, f"s{next(_keys)}", environment=self.environment)
-        return self._transact(user, lambda tx, slot: ledger.spend(tx, slot, request, at=tx.now))
+        return self._transact(user, lambda tx, slot: ledger.spend(tx, slot, request))
 
     def wallet(self, user: str) -> Any:
         return wallet(user, "coin", self.environment)

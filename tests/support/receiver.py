@@ -23,10 +23,10 @@ from app.models.endpoints import DELIVERIES, ENDPOINTS
 from app.models.events import EVENTS
 from app.models.slot_guard import sweep
 from app.services.base.context import Core, Rules
+from app.services.base.outbox import event_id
 from app.services.events import deliveries, endpoints, feed
 from app.services.events.delivery_rounds import Dispatcher
 from app.services.events.endpoints import NewEndpoint
-from app.services.events.outbox import event_id
 from tests.support.world import World
 
 PRIVATE = Rules(push=PushRules(allow_private=True))

@@ -11,19 +11,12 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from app.domain.ledger import Lot, Posted, Transfer, system
-from app.domain.numbers import NumberSource
 from app.domain.spending import Capture, HoldRequest
 from app.models.base import Base
 from app.models.guards import APPEND_ONLY, IMMUTABLE_COLUMNS
-from app.providers.registry import Registry
-from app.providers.testing.doubles import FixedClock
-from app.services.accounts import freezes
-from app.services.accounts.freezes import Change
-from app.services.base.context import Core, Rules
-from app.services.base.databases import OneDatabase
-from app.services.base.transaction import transact
-from app.services.ledger import clawback, post
+from app.services.ledger import clawback, freezes, post
 from app.services.ledger.expiry import DueLots, settle_due
+from app.services.ledger.freezes import Change
 from app.services.ledger.hold_rows import Held
 from app.services.ledger.holds import capture, hold, release
 from app.services.ledger.reversals import Reverse, reverse
@@ -64,7 +57,7 @@ class Lively:
         owner.now += 2 * DAY
         # Not the worker's sweep over all slots: it would stumble over what other tests have broken.
         due = DueLots(owner.slot, owner.wallet())
-        transact(owner.sessions, lambda tx: settle_due(tx, due, at=owner.now, rules=owner.rules))
+        owner.books.transact(lambda tx: settle_due(tx, due))
         paid = Transfer(f"p {owner.user}", "1", system("clearing:x", "CNY"), system("sales", "CNY"), 600, "payment")
         owner.do(post, [paid])
         owner.spend(20)
@@ -80,15 +73,8 @@ class Lively:
 
     def _freeze(self, *, frozen: bool) -> int:
         owner = self.owner
-        core = Core(
-            OneDatabase(owner.sessions),
-            Registry({}),
-            NumberSource(lambda: int(owner.now.timestamp() * 1000)),
-            FixedClock(owner.now),
-            Rules(ledger=owner.rules),
-        )
         change = Change(owner.user, "live", None, frozen, "a look at it", "operator:ann")
-        return core.whole.transact(lambda tx: freezes.apply(tx, owner.slot, change))
+        return owner.books.transact(lambda tx: freezes.apply(tx, owner.slot, change))
 
 
 def unguard(engine: Engine) -> None:

@@ -12,11 +12,13 @@ from app.domain.limits import LedgerRules
 from app.domain.numbers import slot_of_user
 from app.domain.spending import Spend
 from app.services.audit.ledger import AsOf, AuditState, audit_slot
-from app.services.base.transaction import Sessions, Transaction, read, transact
+from app.services.base.context import Place, Tx
+from app.services.base.transaction import Sessions, read
 from app.services.ledger import Balance, Line, balance, post, spend, statement
 from app.services.ledger.batches import BatchResult, book_batch
 from app.services.ledger.expiry import expire_due
 from app.services.ledger.ledger_transaction import LedgerTransaction
+from tests.support.ledger_core import books_at
 
 T = TypeVar("T")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -43,13 +45,17 @@ class WalletOwner:
     def slot(self) -> int:
         return slot_of_user(self.user)
 
+    @property
+    def books(self) -> Place:
+        """The database, in which it is now, under the rules of this user's ledger."""
+        return books_at(self.sessions, self.now, self.rules)
+
     def wallet(self, asset: str = "coin") -> AccountName:
         return wallet(self.user, asset)
 
     def do(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Call a service in a transaction of its own: session, slot, the arguments, the time and the rules."""
-        given = {"at": self.now, "rules": self.rules, **kwargs}
-        return transact(self.sessions, lambda tx: work(tx, self.slot, *args, **given))
+        """Call a service in a transaction of its own: with that, the slot, and the arguments."""
+        return self.books.transact(lambda tx: work(tx, self.slot, *args, **kwargs))
 
     def credit(self, amount: int, *, asset: str = "coin", key: str = "", lot: Lot | None = None) -> Posted:
         issue = system(ISSUANCE, asset)
@@ -68,24 +74,22 @@ class WalletOwner:
         return self.do(spend, Spend(self.user, more.pop("asset", "coin"), amount, key or self._key(), **more))
 
     def do_batch(self, items: list[Spend | Transfer]) -> BatchResult:
-        return transact(
-            self.sessions, lambda s: book_batch(s, items, at=self.now, all_or_nothing=False, rules=self.rules)
-        )
+        return self.books.transact(lambda tx: book_batch(tx, items, all_or_nothing=False))
 
     def freeze(self) -> None:
         """As the service that freezes does, but for the entry in its own table."""
         wallet_ = self.wallet()
 
-        def work(tx: Transaction) -> None:
-            with LedgerTransaction(tx, self.rules, [(self.slot, wallet_)], self.now) as books:
+        def work(tx: Tx) -> None:
+            with LedgerTransaction(tx, [(self.slot, wallet_)]) as books:
                 book = books.book(self.slot, wallet_)
                 book.frozen = True
                 books.touch(book)
 
-        transact(self.sessions, work)
+        self.books.transact(work)
 
     def sweep(self) -> int:
-        return expire_due(self.sessions, at=self.now, rules=self.rules)
+        return expire_due(self.books)
 
     def balance(self, asset: str = "coin") -> Balance:
         return read(self.sessions, lambda tx: balance(tx, self.slot, self.wallet(asset)))

@@ -150,8 +150,7 @@ class World:
 
     def expire_due(self) -> int:
         """One round of what time does to the ledger; how many things were due."""
-        now, rules = self.core.clock.now(), self.core.rules.ledger
-        done = self.core.guarded(lambda place: ledger_expiry.expire_due(place.sessions, at=now, rules=rules))
+        done = self.core.guarded(ledger_expiry.expire_due)
         return sum(done.values())
 
     def outcomes(self) -> list[tuple[str, str, str]]:

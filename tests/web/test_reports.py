@@ -6,10 +6,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.domain.ledger import Transfer, system
-from app.services.base.transaction import transact
 from app.services.ledger import post
 from app.web import reports
 from tests.support.books import DAY, HOUR, Books
+from tests.support.ledger_core import books_at
 from tests.support.web_client import ApiClient
 from tests.support.world import World
 
@@ -87,7 +87,7 @@ def test_one_asset_can_be_asked_for_and_what_does_not_fit_is_counted(
     for asset, many in (("a", 300), ("b", 300), ("c", 400)):
         house = [system(f"code-{number}", asset) for number in range(many)]
         transfers = [Transfer("test", f"{to}", system("issuance", asset), to, 1, "test") for to in house]
-        transact(books.sessions, lambda s, made=transfers: post(s, 7, made, at=world.clock.now()))
+        books_at(books.sessions, world.clock.now()).transact(lambda tx, made=transfers: post(tx, 7, made))
     found = backend.get(PATH).json
     assert [sheet["asset"] for sheet in found["sheets"]] == ["a", "b"]
     assert found["left_out"] == 1

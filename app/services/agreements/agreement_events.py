@@ -8,10 +8,10 @@ from app.domain import representations
 from app.domain.event_types import EventType
 from app.models.agreements import AGREEMENTS
 from app.models.base import AnyRow
+from app.services.base import outbox
 from app.services.base.context import Tx
+from app.services.base.outbox import Event
 from app.services.base.statements import write_rows
-from app.services.events import outbox
-from app.services.events.outbox import Event
 
 
 def tell_agreement(tx: Tx, kind: EventType, agreement: AnyRow, period: AnyRow | None = None) -> None:

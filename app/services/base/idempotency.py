@@ -21,8 +21,7 @@ from app.models.orders import IdempotencyKey
 from app.services.base.context import Core, Place, Tx
 from app.services.base.errors import DomainError, KeyReused, remembered_refusal
 from app.services.base.statements import Statement, make_row_type, with_names
-from app.services.base.upsert import insertion_if_new
-from app.services.base.wire import Sent
+from app.services.base.upsert import AskedMeanwhile, insertion_if_new
 
 NO_RESOURCE = 0
 """The resource of a refusal, and of a request whose parts have keys of their own (a batch)."""
@@ -69,14 +68,6 @@ class Keyed:
     """A short hash of each field, so that a conflict can say which one differs."""
 
 
-class _Answered(Exception):
-    """Another request with the key was faster: undo what this transaction began, and show what the other made."""
-
-    def __init__(self, resource_id: int) -> None:
-        super().__init__()
-        self.resource_id = resource_id
-
-
 class _Refused(Exception):
     """Undo what this transaction began, and keep the refusal for the key that was found in it."""
 
@@ -102,7 +93,7 @@ def decided_once(
         if known is not None:
             return known
         resource_id = decide(tx)
-        claim_or_stop(tx, slot, request, resource_id)
+        claim_key(tx, slot, request, resource_id)
         return resource_id
 
     return remembering(core, slot, request, work, lambda resource_id: resource_id, where=where)
@@ -121,13 +112,11 @@ def decided_for_owner(core: Core, slot: int, owned: Callable[[Tx], Keyed], decid
             resource_id = decide(tx, request)
         except DomainError as error:
             raise _Refused(request, error) from error
-        claim_or_stop(tx, slot, request, resource_id)
+        claim_key(tx, slot, request, resource_id)
         return resource_id
 
     try:
         return core.at(slot).transact(work)
-    except _Answered as other:
-        return other.resource_id
     except _Refused as refused:
         return _refusal_kept(core, slot, refused.request, refused.error)
 
@@ -143,13 +132,11 @@ def remembering(
 ) -> T:
     """Run work that looks for its key and claims it; its refusal, if it meets one, is kept for the key.
 
-    `repeated` shows the resource of a request with this key that was faster. `where` is for work that needs more than
-    the key's slot.
+    `repeated` shows the resource of a request with this key that was faster than the refusal. `where` is for work that
+    needs more than the key's slot.
     """
     try:
         return (where or core.at(slot)).transact(work)
-    except _Answered as other:
-        return repeated(other.resource_id)
     except DomainError as error:
         return repeated(_refusal_kept(core, slot, request, error))
 
@@ -179,34 +166,11 @@ def resource_of(known: Any, request: Keyed) -> int | None:
     return int(known.resource_id)
 
 
-def claim_key(tx: Tx, slot: int, request: Keyed, resource_id: int) -> int | None:
-    """Bind the key to the resource: None if the key is new, else the resource that the key stands for already.
-
-    Runs in the transaction that makes the resource; a second request at the same time waits here for the first.
-    """
-    if _is_new(tx, _row(tx, slot, request, resource_id, None)):
-        return None
-    return find_key(tx, slot, request)
-
-
-def claim_or_stop(tx: Tx, slot: int, request: Keyed, resource_id: int) -> None:
-    """Bind the key inside `remembering`: where another request was faster, this transaction is undone."""
-    known = claim_key(tx, slot, request, resource_id)
-    if known is not None:
-        raise _Answered(known)
-
-
-def add_claim(tx: Tx, slot: int, request: Keyed, resource_id: int) -> Sent:
-    """Bind the key to the resource with what is sent next; `stop_unless_new` looks at what came of it."""
-    return tx.later(_CLAIM, [_row(tx, slot, request, resource_id, None)])[0]
-
-
-def stop_unless_new(tx: Tx, slot: int, request: Keyed, claim: Sent) -> None:
-    """Send what waits: where another request was faster, this transaction is undone (see `claim_or_stop`)."""
-    tx.flush()
-    known = None if claim.count == 1 else find_key(tx, slot, request)
-    if known is not None:
-        raise _Answered(known)
+def claim_key(tx: Tx, slot: int, request: Keyed, resource_id: int) -> None:
+    """Bind the key to the resource, with what is sent next, in the transaction that makes the resource and that has
+    looked for the key (`find_key`). A second request at the same time waits there for the first; where the other one
+    was faster, the transaction runs again and finds what that one made."""
+    tx.later(_CLAIM, [_row(tx, slot, request, resource_id, None)], wrong=AskedMeanwhile)
 
 
 def _refusal_kept(core: Core, slot: int, request: Keyed, error: DomainError) -> int:
@@ -217,19 +181,13 @@ def _refusal_kept(core: Core, slot: int, request: Keyed, error: DomainError) -> 
     kept = {"code": error.code, "detail": error.detail, "members": error.members}
 
     def work(tx: Tx) -> int | None:
-        if _is_new(tx, _row(tx, slot, request, NO_RESOURCE, kept)):
-            return None
-        return find_key(tx, slot, request)
+        (claimed,) = _CLAIM.run(tx, [_row(tx, slot, request, NO_RESOURCE, kept)])
+        return None if claimed.count == 1 else find_key(tx, slot, request)
 
     known = core.at(slot).transact(work)
     if known is None:
         raise error
     return known
-
-
-def _is_new(tx: Tx, row: dict[str, Any]) -> bool:
-    (claimed,) = _CLAIM.run(tx, [row])
-    return claimed.count == 1
 
 
 def _row(tx: Tx, slot: int, request: Keyed, resource_id: int, kept: dict[str, Any] | None) -> dict[str, Any]:

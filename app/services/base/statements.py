@@ -26,7 +26,6 @@ from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import LargeBinary
 
 from app.models import slot_watch
-from app.services.base.whole import WholeConnection
 from app.services.base.wire import Row, Sent, Text, Wire
 
 Values = Mapping[str, Any]
@@ -92,7 +91,8 @@ class Transaction:
             # A row that was not written may be why what follows failed: the first thing that is wrong is raised.
             _raise_first_wrong([check for check in checks if all(part.is_answered for part in check[0])])
             raise
-        _raise_first_wrong(checks)
+        if checks:
+            _raise_first_wrong(checks)
 
     def once_committed(self, say: Callable[[], object]) -> None:
         """Call `say`, which logs or counts what was done, after the commit. What is undone is never said, and what is
@@ -288,10 +288,18 @@ def write_rows(tx: Transaction, moves: Iterable[Move]) -> None:
         tx.later(statement, values, wrong=LostRace)
 
 
-def _run(connection: Connection | WholeConnection, sent: Sequence[Sent], *, begin: bool) -> None:
+class Divided:
+    """A connection to several databases that are used as one."""
+
+    def part_of(self, sql: str, values: Mapping[str, Any]) -> Connection:
+        """The connection to the one of them in which this text runs with these values."""
+        raise NotImplementedError
+
+
+def _run(connection: Connection | Divided, sent: Sequence[Sent], *, begin: bool) -> None:
     """Send these and take their answers. The driver's errors come out as SQLAlchemy's, so that `transact` knows what to
     do with them."""
-    if isinstance(connection, WholeConnection):
+    if isinstance(connection, Divided):
         for part in sent:
             _run(connection.part_of(part.text.sql, part.named_values()), [part], begin=begin)
         return

@@ -38,6 +38,14 @@ class ToldMeanwhile(OperationalError):
         super().__init__("INSERT", None, _RunAgain("the fact is told already"))
 
 
+class AskedMeanwhile(OperationalError):
+    """Another request with the same key was faster. To `transact` that is a serialization failure: the transaction runs
+    again, and finds what the key stands for."""
+
+    def __init__(self) -> None:
+        super().__init__("INSERT", None, _RunAgain("the key is taken"))
+
+
 class DeletedMeanwhile(OperationalError):
     """Another transaction deleted the row that has the key while this one went to look for that row. To `transact` that
     is a serialization failure: the transaction runs again, and the key is free."""

@@ -40,6 +40,7 @@ from app.models.engine import READ_ONLY
 from app.models.slot_watch import StatementReading, given_slots, reading_of
 from app.services.base.errors import SlotsFrozen
 from app.services.base.merged_answers import CannotBeSummed, merged
+from app.services.base.statements import Divided
 
 _BY_SLOT = frozenset({TableClass.SLOT, TableClass.OWN_HASH})
 _CHANGES = re.compile(r"\b(?:INSERT|UPDATE|DELETE)\b", re.I)
@@ -90,7 +91,7 @@ class WholeEngine:
         return WholeConnection(parts, self.number_of_slot, self.left_out)
 
 
-class WholeConnection:
+class WholeConnection(Divided):
     """A connection to each database that is read, used as one is."""
 
     def __init__(

@@ -170,16 +170,10 @@ class Wire:
         except BaseException:
             pgconn.finish()
             raise
-        done = next((at for at, answer in enumerate(answers) if answer.status not in _DONE), len(answers))
-        self._take(commands, answers[:done])
-        if done < len(answers):
-            raise self._failure(pgconn, commands[done:], answers[done])
-        if done < len(commands):
-            raise psycopg.OperationalError("the connection is lost in the middle of a flight")
-
-    def _take(self, commands: Sequence[Sent | Text | None], answers: Sequence[pq.abc.PGresult]) -> None:
-        """Put the answers of the first commands, which were done, into their statements."""
-        for command, answer in zip(commands, answers, strict=False):
+        for at, answer in enumerate(answers):
+            if answer.status not in _DONE:
+                raise self._failure(pgconn, commands[at:], answer)
+            command = commands[at]
             if not isinstance(command, Sent):
                 continue
             rows: list[Row] = []
@@ -187,6 +181,8 @@ class Wire:
                 self._transformer.set_pgresult(answer)
                 rows = self._transformer.load_rows(0, answer.ntuples, tuple)
             command.take(rows, -1 if answer.command_tuples is None else answer.command_tuples)
+        if len(answers) < len(commands):
+            raise psycopg.OperationalError("the connection is lost in the middle of a flight")
 
     def packed(self, part: Sent) -> tuple[Sequence[Any], Sequence[Any]]:
         """The values as libpq sends them, and their formats. Nothing has been sent yet."""

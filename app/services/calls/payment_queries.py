@@ -109,12 +109,12 @@ def apply_all(
     facts: Sequence[Fact],
     road: Road,
     called: ProviderCall[Any] | None = None,
-    finish: Callable[[Tx], object] | None = None,
+    finish: Callable[[Tx, Applied], object] | None = None,
 ) -> None:
     """Apply each fact in a transaction of its own; `called`, the call that brought them, is kept in the first. Without
     a fact, or where the first cannot be applied or lies in another slot (another user's), the call is kept alone.
-    `finish` is what the asker does last: if there is one fact, in its transaction, after the call is kept with it.
-    Otherwise `finish` is left to the asker.
+    `finish` is what the asker does last: if there is one fact, in its transaction, after the call is kept with it;
+    it gets what became of the fact. Otherwise `finish` is left to the asker.
 
     What went back is told before what was paid: so money that is back is never there as coins to be spent, nor after a
     process died between the two."""
@@ -124,10 +124,10 @@ def apply_all(
         told: Applied | None = None
         last = finish if len(facts) == 1 else None
 
-        def beside(tx: Tx) -> None:
+        def beside(tx: Tx, applied: Applied) -> None:
             keep(tx)
             if last is not None:
-                last(tx)
+                last(tx, applied)
 
         try:
             if facts:

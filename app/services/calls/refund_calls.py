@@ -31,9 +31,10 @@ from app.services.base.reported_fact import Road
 from app.services.calls import call_log
 from app.services.calls.payment_queries import apply_all
 from app.services.calls.provider_call import CallEnd, CallSubject, ProviderCall, call_provider
+from app.services.facts.record import Applied
 from app.services.payments import payment_rows
 from app.services.refunds import overdue, refund_asks, refund_rows, refund_status, requests
-from app.services.refunds.captured_payments import number_of
+from app.services.refunds.captured_payments import captured_payment, number_of, refunds_of
 
 CALL_SECONDS = 12.0
 REFUNDS_DUE = LeaseQueue(Refund.__table__, "next_query_at", "due_payments", counts="queries", stamps="last_query_at")
@@ -120,8 +121,16 @@ def _go(core: Core, errand: _Errand) -> AnyRow:
     if not facts:
         return _postpone(core, row, "", called=called)
     found, moment = list[_Left](), next_try(core.clock.now(), Retried.OPEN_REFUND, row.queries - 1)
-    apply_all(core, account, facts, road, called, lambda tx: found.append(_left_open(tx, row, "", moment)))
-    return _alarmed("", found[-1] if found else core.at(row.slot).transact(lambda tx: _left_open(tx, row, "", moment)))
+
+    def finish(tx: Tx, applied: Applied | None = None) -> None:
+        left = () if applied is None else applied.refunds
+        now = next((each for each in left if each.id == row.id), None) or _as_stored(tx, row)
+        found.append(_left_open(tx, now, "", moment))
+
+    apply_all(core, account, facts, road, called, finish)
+    if not found:
+        core.at(row.slot).transact(finish)
+    return _alarmed("", found[-1])
 
 
 def recheck(core: Core, refund_id: int) -> bool:
@@ -213,7 +222,7 @@ def _record_failure(core: Core, row: AnyRow, called: ProviderCall[tuple[tuple[Fa
         def decline(tx: Tx) -> AnyRow:
             _move(tx, row, RefundCause.DECLINED, called.problem)
             call_log.keep_call(tx, called)
-            return refund_rows.find_refund(tx, row.slot, row.id) or row
+            return _as_stored(tx, row)
 
         return core.at(row.slot).transact(decline)
     cause = RefundCause.UNANSWERED if called.end is CallEnd.UNKNOWN else None
@@ -228,7 +237,9 @@ def _move(tx: Tx, row: AnyRow, cause: RefundCause, problem: str) -> None:
         moved = refund_status.move(tx, now, order, payment, cause, {"problem": problem})
         if moved and now.origin == Origin.AUTOMATIC and cause is RefundCause.DECLINED:
             refund_asks.ask_for_refunds(tx, row.slot, payment.id)
-            requests.automatic_rest(tx, row.slot, payment.id, row.theirs)
+            captured = captured_payment(tx, order, payment, row.theirs)
+            if captured is not None:
+                requests.automatic_rest(tx, captured, refunds_of(tx, captured))
 
 
 def _postpone(
@@ -244,17 +255,22 @@ def _postpone(
         call_log.keep_call(tx, called)
         if cause is not None:
             _move(tx, row, cause, problem)
-        return _left_open(tx, row, problem, moment)
+        return _left_open(tx, _as_stored(tx, row), problem, moment)
 
     return _alarmed(problem, core.at(row.slot).transact(work))
 
 
-def _left_open(tx: Tx, row: AnyRow, problem: str, moment: datetime) -> _Left:
+def _as_stored(tx: Tx, row: AnyRow) -> AnyRow:
+    """The refund as it is now."""
+    now: AnyRow | None = refund_rows.find_refund(tx, row.slot, row.id)
+    return now or row
+
+
+def _left_open(tx: Tx, now: AnyRow, problem: str, moment: datetime) -> _Left:
     """Set when to go on, unless the refund is settled by now. One that is open for too long is shown as such, once."""
-    now = refund_rows.find_refund(tx, row.slot, row.id) or row
     if now.status not in OPEN_REFUND:
         return _Left(now, is_overdue=False)
-    now = refund_rows.postponed(tx, row.slot, row.id, moment=moment, problem=problem) or now
+    now = refund_rows.postponed(tx, now.slot, now.id, moment=moment, problem=problem) or now
     return _Left(now, overdue.alarm_once(tx, now))
 
 

@@ -13,12 +13,12 @@ from app.domain.representations import plain
 from app.domain.webhook_signatures import signed_headers
 from app.services.base.context import Core
 from app.services.base.errors import AddressRefused, Invalid
+from app.services.base.outbox import event_id
 from app.services.base.sanitize import storable_text
 from app.services.events import endpoints
 from app.services.events.delivery_rounds import as_body
 from app.services.events.endpoint_client import KEPT_OF_ANSWER, Attempt, EndpointClient
 from app.services.events.example_events import BY_TEST
-from app.services.events.outbox import event_id
 
 TEST_TYPE = "endpoint.test"
 

@@ -16,7 +16,7 @@ from app.domain.ledger import microseconds
 from app.domain.numbers import slot_of_user
 from app.models.events import EVENTS
 from app.services.base.context import Core, Tx
-from app.services.events.outbox import event_id
+from app.services.base.outbox import event_id
 
 BY_TEST = {"by": "test"}
 """The cause of what is no event: nothing happened."""

@@ -2,7 +2,7 @@
 
 1 lock the order and the payment that the fact is about
 2 decide: match account, environment, amount, currency, product, owner; then one transition table (`domain.deciding`)
-3 record the fact under its key, with the decision in it (told before, with the same content: stop)
+3 record the fact under its key, with the decision in it (told before, with the same content: stop); of a refund last
 4 move payment and order; book money and coins under keys made from the fact
 5 the caller commits, and only then answers the provider
 
@@ -33,9 +33,9 @@ from app.domain.status import NEEDS_A_PERSON, NOT_MATCHED, OPEN_PAYMENT, UNPAID_
 from app.models.base import AnyRow
 from app.services.agreements import agreement_facts, handovers, store_agreements
 from app.services.base.context import Tx
+from app.services.base.outbox import Event
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.statements import Move, write_rows
-from app.services.events.outbox import Event
 from app.services.facts import imported_refunds
 from app.services.facts.record import (
     UNPAID_CAUSES,
@@ -48,8 +48,9 @@ from app.services.facts.record import (
     stored_again,
     told_before,
     write_new,
+    write_outcome,
 )
-from app.services.ledger import post
+from app.services.ledger.postings import post
 from app.services.payments import (
     authorizations,
     bookings,
@@ -63,6 +64,7 @@ from app.services.payments import (
 from app.services.payments.expiry import expire_if_over
 from app.services.payments.payment_rows import LockedPayment
 from app.services.refunds import early_refunds, refund_asks, refund_facts, requests, unsized_payments
+from app.services.refunds.refund_rows import STATUS_KINDS
 
 NOBODYS = frozenset(
     {Mismatch.UNKNOWN_NUMBER, Mismatch.BEFORE_PAYMENT, Mismatch.OTHER_ACCOUNT, Mismatch.OTHER_ENVIRONMENT}
@@ -78,13 +80,14 @@ def apply_fact(tx: Tx, reported: ReportedFact) -> Applied:
     One fact per transaction: holding one order's lock while waiting for another order, or for another fact's key, could
     deadlock.
     """
-    locked = _payment_of(tx, reported)
+    is_refund = reported.fact.kind in STATUS_KINDS and not reported.faults
+    locked, refunds = refund_facts.lock_known(tx, reported) if is_refund else (_payment_of(tx, reported), None)
     decision = _decide(tx, reported, locked)
     new = store_orders.new_rows(locked, decision, reported.fact) if locked is not None and locked.is_new else ()
-    stored = record(tx, reported, decision, None if locked is None else locked.payment.id, new)
+    stored = record(tx, reported, decision, None if locked is None else locked.payment.id, new, refunds)
     if stored.previous is not None:
         applied = _told_again(tx, stored, locked)
-    elif decision is _UNDECIDED:
+    elif decision is _UNDECIDED and reported.fact.kind not in REFUND_KINDS:
         applied = _apply(tx, stored, locked)
     else:
         applied = _carry_out(tx, stored, decision, locked)
@@ -140,17 +143,15 @@ def _payment_of(tx: Tx, reported: ReportedFact) -> LockedPayment | None:
     told before, made. What is said of an agreement itself is about no payment, though some stores name one."""
     if _is_of_agreement(reported.fact):
         return None
-    number, ref = reported.payment_number, reported.fact.ref
-    if ref.ours is None:
-        if _is_known_buyers_purchase(reported):
-            locked = store_orders.payment_of_new_purchase(tx, reported)
-            if locked is not None:
-                return locked
-        if ref.theirs is not None:
-            keys = (reported.slot, reported.account.name, reported.environment, ref.theirs)
-            found = payment_rows.payment_keys_by_theirs(tx, *keys)
-            number = None if found is None else int(found.id)
-    return None if number is None else payment_rows.lock_with_order(tx, reported.slot, number)
+    slot, theirs, number = reported.slot, reported.fact.ref.theirs, reported.payment_number
+    if reported.fact.ref.ours is not None:
+        return None if number is None else payment_rows.lock_with_order(tx, slot, number)
+    if _is_known_buyers_purchase(reported):
+        locked = store_orders.payment_of_new_purchase(tx, reported)
+        if locked is not None:
+            return locked
+    names = (slot, reported.account.name, reported.environment)
+    return None if theirs is None else payment_rows.lock_by_theirs(tx, *names, theirs)
 
 
 def _is_known_buyers_purchase(reported: ReportedFact) -> bool:
@@ -277,7 +278,7 @@ def _settled(tx: Tx, stored: StoredFact, decision: Decision, payment_id: int | N
         moved = stored.in_suspense and payment_id is not None
         if stored.in_suspense and payment_id is None:
             decision = replace(decision, booking=Booking.SUSPENSE)
-        fact_rows.settle_fact(tx, stored.reported.slot, stored.fact_id, decision, payment_id, from_suspense=moved)
+        write_outcome(tx, stored, decision, payment_id, from_suspense=moved)
     return Applied(decision.outcome, decision.reason, stored.reported.slot, stored.fact_id, payment_id)
 
 
@@ -294,18 +295,18 @@ def _agreement(tx: Tx, stored: StoredFact) -> Applied:
 
 
 def _refund(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
-    """What a refund changes is worked out from all stored facts about its payment, this one among them."""
-    slot, fact_id = stored.reported.slot, stored.fact_id
-    taken, payment_id = refund_facts.take_in(tx, slot, fact_id, locked, stored.refund)
-    decision = _still_parked(stored, _refund_unless_not_ours(tx, stored.reported, locked, taken))
-    fact_rows.settle_fact(tx, slot, fact_id, decision, payment_id)
+    """What a refund changes is worked out from all stored facts about its payment, and this one."""
+    slot, fact_id, payment_id = stored.reported.slot, stored.fact_id, None if locked is None else locked.payment.id
+    taken = refund_facts.take_in(tx, slot, fact_id, locked, stored.known, stored.unwritten)
+    decision = _still_parked(stored, _refund_unless_not_ours(tx, stored.reported, locked, taken.decision))
+    write_outcome(tx, stored, decision, payment_id)
     if decision.reason == Mismatch.REFUND_BEFORE_IMPORT:
         imported_refunds.follow_refunds(tx, slot, fact_id)
     if decision.reason == Mismatch.BEFORE_PAYMENT and locked and locked.payment.status not in OPEN_PAYMENT:
         decision = _credit_held(tx, stored, decision, locked)
-    if stored.reported.account.takes_reports and payment_id is not None and decision.outcome not in NOT_MATCHED:
-        provider_reports.note_report(tx, stored.reported, payment_id, None if locked is None else locked.order)
-    return Applied(decision.outcome, decision.reason, slot, fact_id, payment_id)
+    if stored.reported.account.takes_reports and locked is not None and decision.outcome not in NOT_MATCHED:
+        provider_reports.note_report(tx, stored.reported, locked.payment.id, locked.order)
+    return Applied(decision.outcome, decision.reason, slot, fact_id, payment_id, refunds=taken.refunds)
 
 
 def _credit_held(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPayment) -> Decision:
@@ -378,7 +379,7 @@ def _move_and_book(
     transfers = bookings.still_to_book(money, order, payment.id, booking, from_suspense=stored.in_suspense)
     write_rows(tx, moves if transfers else [*moves, *payment_events.moves(order, events, tx.now)])
     if transfers:
-        post(tx, order.slot, transfers, at=tx.now, rules=tx.core.rules.ledger, told=events)
+        post(tx, order.slot, transfers, told=events)
     if stored.reported.account.takes_reports and decision.outcome in (Outcome.APPLIED, Outcome.NOTED):
         provider_reports.note_report(tx, stored.reported, payment.id, order)
     if decision.payment in UNPAID_END:

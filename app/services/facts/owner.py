@@ -62,7 +62,8 @@ class BesideFact:
     """What is to be written in the transaction of a fact, if that lies in the same slot."""
 
     slot: int
-    write: Callable[[Tx], object]
+    write: Callable[[Tx, Applied], object]
+    """Gets what became of the fact."""
 
 
 def tell(core: Core, reported: ReportedFact, *, holder: str | None = None, beside: BesideFact | None = None) -> Applied:
@@ -75,7 +76,7 @@ def tell(core: Core, reported: ReportedFact, *, holder: str | None = None, besid
     def work(tx: Tx) -> Applied:
         applied = apply_fact(tx, placed)
         if beside is not None and beside.slot == placed.slot:
-            beside.write(tx)
+            beside.write(tx, applied)
         return applied
 
     applied = core.at(placed.slot).transact(work)

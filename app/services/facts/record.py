@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,6 +33,7 @@ from app.services.base.upsert import NUMBER_ATTEMPTS, NumberTaken, ToldMeanwhile
 from app.services.payments import fact_rows
 from app.services.refunds import refund_facts
 from app.services.refunds.captured_payments import is_held
+from app.services.refunds.refund_facts import KnownRefunds
 
 UNPAID_CAUSES = {Kind.PENDING: Cause.PENDING, Kind.FAILED: Cause.FAILED, Kind.CLOSED: Cause.CLOSED}
 HANDLED = frozenset({Kind.PAID, Kind.AUTHORIZED, *UNPAID_CAUSES}) | REFUND_KINDS | AGREEMENT_KINDS
@@ -56,6 +57,8 @@ class Applied:
     payment_id: int | None = None
     buyer: str | None = None
     """Whose store purchase it is, as far as that is known."""
+    refunds: Sequence[Any] = ()
+    """The refunds of its payment as the fact left them, where it is about one of them and this is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,10 @@ class StoredFact:
     """What its new row says became of it."""
     previous: Any = None
     """The row of the first telling, with what became of it; None for a new fact."""
-    refund: refund_facts.NewFact | None = None
-    """What is known where it is a new fact about a refund of a payment of ours."""
+    known: KnownRefunds | None = None
+    """Of a fact about a refund of a payment of ours: what was read under the lock of its order."""
+    unwritten: Mapping[str, Any] | None = None
+    """The new row of such a fact, which is written with what becomes of it (`write_outcome`)."""
 
     @property
     def in_suspense(self) -> bool:
@@ -85,43 +90,64 @@ class StoredFact:
 
 
 def record(
-    tx: Tx, reported: ReportedFact, decision: Decision, payment_id: int | None, new: Sequence[NewRows] = ()
+    tx: Tx,
+    reported: ReportedFact,
+    decision: Decision,
+    payment_id: int | None,
+    new: Sequence[NewRows] = (),
+    refunds: KnownRefunds | None = None,
 ) -> StoredFact:
     """Insert the fact with what became of it, or find it as it was stored before. A second telling at one moment waits
     here until the first has committed.
 
     Whoever has locked the fact's payment comes here with that lock: first the order, then the fact, for everybody.
-    `new` are the rows of a payment that is made for this fact. If a fact that was taken for new was told before,
+    `new` are the rows of a payment that is made for this fact. `refunds` is what is known where it is about a refund:
+    then its row waits until it is known what becomes of the fact. If a fact that was taken for new was told before,
     ToldMeanwhile is raised, at the latest before the commit: then nothing of what followed from the fact may stay, and
     the repeated transaction looks first.
     """
     # Money of a payment that is paid is nearly always the fact that paid it: look before a row is made in vain.
-    known = _find_told(tx, reported) if decision.reason == SECOND_TRADE else None
+    is_told = decision.reason == SECOND_TRADE or (refunds is not None and refunds.tell(reported))
+    known = _find_told(tx, reported) if is_told else None
     if known is not None:
         return StoredFact(reported, known.id, decision, known)
     row = _row(tx, reported, decision, payment_id)
-    # A word that moves its payment is nearly always told for the first time: nobody waits for its insertion.
-    is_taken_for_new = (new or decision.payment is not None) and not tx.is_repeated
+    # A word that moves its payment, or about a refund that its payment's facts do not tell, is nearly always told for
+    # the first time: nobody waits for its insertion.
+    is_taken_for_new = (new or decision.payment is not None or refunds is not None) and not tx.is_repeated
     for _ in range(NUMBER_ATTEMPTS):
         fact_id = tx.core.numbers.next(reported.slot)
         row["id"] = fact_id
         row["seal"] = tx.core.rules.ledger.seals.of_row("facts", row)
         if new:
             write_new(tx, new)
+        if is_taken_for_new and refunds is not None:
+            return StoredFact(reported, fact_id, decision, known=refunds, unwritten=row)
         if is_taken_for_new:
             tx.later(_INSERT, [row], wrong=ToldMeanwhile)
             return StoredFact(reported, fact_id, decision)
-        is_refund = reported.fact.kind in REFUND_KINDS
-        about = refund_facts.ask_known(tx, reported.slot, payment_id) if is_refund and payment_id else None
         (inserted,) = _INSERT.run(tx, [row])
         if inserted.count == 1:
-            return StoredFact(reported, fact_id, decision, refund=None if about is None else about.with_new(row))
+            return StoredFact(reported, fact_id, decision)
         if new:
             raise ToldMeanwhile
         known = _find_told(tx, reported)
         if known is not None:
             return StoredFact(reported, known.id, decision, known)
     raise RuntimeError("no free number for a fact in this slot")
+
+
+def write_outcome(
+    tx: Tx, stored: StoredFact, decision: Decision, payment_id: int | None, *, from_suspense: bool = False
+) -> None:
+    """Write down what became of a recorded fact: in its new row, if that waits for this."""
+    if stored.unwritten is None:
+        fact_rows.settle_fact(
+            tx, stored.reported.slot, stored.fact_id, decision, payment_id, from_suspense=from_suspense
+        )
+    else:
+        outcome = {"outcome": decision.outcome, "reason": decision.reason, "booking": decision.booking}
+        tx.later(_INSERT, [{**stored.unwritten, **outcome}], wrong=ToldMeanwhile)
 
 
 def _find_told(tx: Tx, reported: ReportedFact) -> Any:

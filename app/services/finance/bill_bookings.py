@@ -155,7 +155,7 @@ def _book(tx: Tx, day: BillDay, figures: BillFigures, version: tuple[object, ...
     places = {(HOUSE_SLOT, system(JOURNAL, currency, day.environment)) for currency in currencies}
     for kind, currency in figures.keys() | before.keys():
         places |= places_of(HOUSE_SLOT, [day.transfer(kind, currency, 1, 0)])
-    with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now) as books:
+    with LedgerTransaction(tx, places) as books:
         if bill_sums.version_of(tx, day.provider_account) != version:
             raise _ReadMeanwhile
         known, booked = booked_for(tx, day), 0

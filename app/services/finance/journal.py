@@ -33,7 +33,7 @@ from app.services.base.errors import DomainError, KeyReused, NotFound
 from app.services.base.list_pages import ListPage, ListPlace, page_of, place_at
 from app.services.base.transaction import Transaction
 from app.services.base.upsert import insert_numbered_if_new
-from app.services.ledger import post
+from app.services.ledger.postings import post
 
 _J = JOURNAL_ENTRIES.c
 
@@ -227,7 +227,7 @@ def _repeated(known: AnyRow, entry: JournalEntry) -> AnyRow:
 
 def _book(tx: Tx, row: AnyRow, actor: str) -> AnyRow:
     transfers = transfers_of_entry(row.id, entry_of(row), row.proposed_by)
-    post(tx, HOUSE_SLOT, transfers, at=tx.now, rules=tx.core.rules.ledger)
+    post(tx, HOUSE_SLOT, transfers)
     return _end(tx, row, EntryStatus.POSTED, actor, booked=len(transfers))
 
 

@@ -47,8 +47,8 @@ from app.services.base.upsert import insert_if_new
 from app.services.finance.accounting_periods import closed_months
 from app.services.finance.contract_liability import LiabilityKey, closings_at, kept_closings
 from app.services.finance.touched_purchases import other_movements, touched_lots, touched_places
-from app.services.ledger import post
 from app.services.ledger.checkpoints import WAIT
+from app.services.ledger.postings import post
 from app.services.ledger.purchase_rows import SALE, groups_of
 from app.services.ledger.purchases import (
     PURCHASES_AT_ONCE,
@@ -249,7 +249,7 @@ def write_turn(tx: Tx, turn: RecognitionTurn) -> bool:
     if rows:
         tx.execute(insert(FIGURES), rows)
     for part in groups_of(transfers_of_figures(rows, turn.zone), TRANSFERS_AT_ONCE):
-        post(tx, HOUSE_SLOT, part, at=turn.at, rules=tx.core.rules.ledger)
+        post(tx, HOUSE_SLOT, part, at=turn.at)
     return True
 
 

@@ -166,7 +166,7 @@ def _book(tx: Tx, account: ProviderAccount, period: StorePeriod, named: Collecti
     places = {(HOUSE_SLOT, system(JOURNAL, currency, environment)) for currency in named}
     for currency in named:
         places |= places_of(HOUSE_SLOT, [_transfer(account.name, environment, period, currency, 1, 0)])
-    with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now) as books:
+    with LedgerTransaction(tx, places) as books:
         shares = shares_of_store(figures_of_period(tx, account, period))
         if not shares.keys() <= named:
             return None

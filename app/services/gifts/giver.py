@@ -72,7 +72,7 @@ def send(tx: Tx, wanted: GiftRequest, request: uuid.UUID) -> int:
         wanted.actor,
     )
     transfer = gift.sent()
-    with LedgerTransaction(tx, rules.ledger, places_of(slot, [transfer]), tx.now, with_lots=True) as books:
+    with LedgerTransaction(tx, places_of(slot, [transfer]), with_lots=True) as books:
         book = books.book(slot, gift.given_from)
         books.expire(slot, gift.given_from)
         if book.frozen:
@@ -166,7 +166,7 @@ def _put_back(tx: Tx, row: AnyRow, reason: str) -> None:
     if sent is None:
         raise RuntimeError(f"gift {gift.number} is written down, and its transfer is not there")
     transfer = gift.returned(sent.id, reason)
-    with LedgerTransaction(tx, tx.core.rules.ledger, places_of(slot, [transfer]), tx.now) as books:
+    with LedgerTransaction(tx, places_of(slot, [transfer])) as books:
         books.give_back(slot, transfer, plan_return(sent.lots_used(), sent.amount))
         books.expire(slot, gift.given_from)
         ended = {**row._asdict(), "status": GiftStatus.RETURNED, "reason": reason, "ended_at": tx.now}

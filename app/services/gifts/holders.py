@@ -78,13 +78,13 @@ def answer(tx: Tx, recall: AnyRow, gift: Gift, parts: Sequence[GiftPart]) -> Any
     """
     slot, most = slot_of_user(gift.receiver), recall.wanted - recall.taken
     places = [gift.given_to, gift.transit, *(system(code, gift.asset, gift.environment) for code in (EXPIRED, JOURNAL))]
-    with LedgerTransaction(tx, tx.core.rules.ledger, [(slot, name) for name in places], tx.now) as books:
+    with LedgerTransaction(tx, [(slot, name) for name in places]) as books:
         known = _answer(tx, slot, recall, gift)
         if known is not None:
             return known
         books.expire(slot, gift.given_to)
     # What has expired just now is written: it is counted like the rest.
-    with LedgerTransaction(tx, tx.core.rules.ledger, [(slot, name) for name in places], tx.now) as books:
+    with LedgerTransaction(tx, [(slot, name) for name in places]) as books:
         book = books.book(slot, gift.given_to)
         pieces = _pieces(tx, slot, recall, gift, parts)
         onward = _onward(tx, slot, book.id, recall, pieces)

@@ -132,5 +132,5 @@ def _take_rest(tx: Tx, captured: CapturedPayment, recall: AnyRow) -> None:
         note=recall.note,
         cause=recall.grant_id,
     )
-    post(tx, recall.slot, [missing], at=tx.now, rules=tx.core.rules.ledger)
+    post(tx, recall.slot, [missing])
     refund_status.settle_rest(tx, captured, StatementText(recall.reference, recall.note), Clawback(recall.policy))

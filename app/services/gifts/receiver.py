@@ -26,7 +26,7 @@ def arrive(tx: Tx, row: AnyRow, parts: Sequence[GiftPart]) -> AnyRow:
     """
     gift = gift_rows.gift_in(row)
     slot, transfers = slot_of_user(gift.receiver), gift.received(parts)
-    with LedgerTransaction(tx, tx.core.rules.ledger, places_of(slot, transfers), tx.now) as books:
+    with LedgerTransaction(tx, places_of(slot, transfers)) as books:
         known = gift_rows.arrival(tx, slot, gift.number)
         if known is not None:
             return known

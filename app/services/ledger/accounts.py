@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
 from itertools import groupby
@@ -171,18 +171,19 @@ def lock_accounts(
     ids: Mapping[int, Sequence[uuid.UUID]] | None = None,
     key: tuple[str, str] = NO_KEY,
     with_lots: bool = False,
+    ask: Callable[[], object] | None = None,
 ) -> Locked:
     """Lock the accounts that keep state, and make those of `places` that are missing; of the others only the numbers
     are read. `if_there` are locked where they exist.
 
     The statement that locks looks for the ids and the key (its owner and its text) too, and reads the lots if the
-    caller will probably need them.
+    caller will probably need them. `ask` asks for what else is to be read under the locks: in one flight with them.
     """
     kept, systems = set[AccountPlace](), set[AccountPlace]()
     for place in places:
         (kept if keeps_state(place[1]) else systems).add(place)
     locked = Locked(lots={} if with_lots else None)
-    _lock(tx, kept | set(if_there), ids or {}, locked, key)
+    _lock(tx, kept | set(if_there), ids or {}, locked, key, ask)
     locked.numbers = _numbers(tx, systems)
     missing = sorted(kept - locked.books.keys()) + sorted(systems - locked.numbers.keys())
     if missing:
@@ -196,6 +197,7 @@ def _lock(
     ids: Mapping[int, Sequence[uuid.UUID]],
     locked: Locked,
     key: tuple[str, str] = NO_KEY,
+    ask: Callable[[], object] | None = None,
 ) -> None:
     """One statement for each slot (and each NAMES_AT_ONCE names), in the order of the slots, in one flight."""
     answers, by_slot = [], defaultdict[int, list[AccountName]](list)
@@ -217,6 +219,8 @@ def _lock(
                 values["key_owner"], values["key_text"] = key
             statement = (_LOCK if locked.lots is None else _LOCK_WITH_LOTS)[len(wanted)]
             answers.append((slot, tx.later(statement.of(len(part)), values)[0]))
+    if ask is not None:
+        ask()
     tx.flush()
     unanswered = set(ids)
     for slot, answer in answers:

@@ -8,18 +8,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from app.domain.ledger import BalanceOverflow, InvalidTransfer, KeyConflict, Posted, Refused, Transfer
-from app.domain.limits import LedgerRules
 from app.domain.numbers import rival_ids, slot_of_user
 from app.domain.spending import Spend
 from app.models.slot_watch import of_several_slots
-from app.services.base.transaction import Transaction
+from app.services.base.context import Tx
 from app.services.ledger.accounts import AccountPlace
 from app.services.ledger.idempotency import check_key, find_result, of_another_kind
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
-from app.services.ledger.spends import DEFAULTS, decide
+from app.services.ledger.spends import decide
 
 MOST = 500
 
@@ -44,14 +42,7 @@ class _NotApplied(Exception):
         self.answers = answers
 
 
-def book_batch(
-    tx: Transaction,
-    items: Sequence[Spend | Transfer],
-    *,
-    at: datetime,
-    all_or_nothing: bool,
-    rules: LedgerRules = DEFAULTS,
-) -> BatchResult:
+def book_batch(tx: Tx, items: Sequence[Spend | Transfer], *, all_or_nothing: bool) -> BatchResult:
     """Book spends and grants (`app.domain.spending.grant`) in this order. The caller commits.
 
     A key that was used for something else is the item's refusal `key_conflict`, which is not remembered; every other
@@ -65,7 +56,7 @@ def book_batch(
     for one in placed:
         places |= places_of(one.slot, [one.transfer])
     try:
-        with LedgerTransaction(tx, rules, places, at, ids={each for one in placed for each in one.ids}) as books:
+        with LedgerTransaction(tx, places, ids={each for one in placed for each in one.ids}) as books:
             answers = _answers(books, placed)
             if all_or_nothing and any(isinstance(answer, Refused) for answer in answers):
                 raise _NotApplied(answers)

@@ -12,7 +12,6 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -35,18 +34,17 @@ from app.domain.clawback import Step, Taken, step_to, taken_from
 from app.domain.debts import OWED_BY_USERS
 from app.domain.gifts import TRANSIT
 from app.domain.ledger import EXPIRY, ISSUANCE, JOURNAL, AccountName, Lot, Transfer, debt_of, system
-from app.domain.limits import LedgerRules
 from app.domain.refunding import Clawback
 from app.domain.spending import LONGEST_HOLD_SECONDS, HoldRequest
 from app.models.base import AnyRow
 from app.models.ledger import LOTS, TRANSFERS
+from app.services.base.context import Tx
 from app.services.base.statements import Sized, Statement, make_row_type
 from app.services.base.transaction import Transaction
 from app.services.ledger import hold_rows, holds
-from app.services.ledger.accounts import AccountPlace
-from app.services.ledger.given_coins import GIVEN
+from app.services.ledger.accounts import AccountPlace, account_keys
+from app.services.ledger.given_coins import GIVEN, OF_WALLET
 from app.services.ledger.ledger_transaction import LedgerTransaction
-from app.services.ledger.spends import DEFAULTS
 
 LOSSES = "losses"
 """The system account that stands for coins which were refunded in money, spent, and forgiven."""
@@ -90,9 +88,7 @@ _BOOKED = Sized(_booked, CAUSES_AT_ONCE[-1])
 _BookedRow: Any = make_row_type("_BookedRow", _booked(1).exported_columns)
 _LOTS_OF_PAYMENT = Statement(
     select(_L.version, _L.bonus, GIVEN.label("given"))
-    .where(
-        _L.slot == bindparam("p_slot"), _L.payment == bindparam("p_payment"), _L.account_id == bindparam("p_account")
-    )
+    .where(_L.slot == bindparam("p_slot"), _L.payment == bindparam("p_payment"), _L.account_id == OF_WALLET)
     .order_by(_L.version)
 )
 _LotRow: Any = make_row_type("_LotRow", (_L.version, _L.bonus, GIVEN.label("given")))
@@ -308,13 +304,13 @@ def _transfers(claim: ClawbackTarget, step: Step, words: StatementText, times: i
     return transfers
 
 
-def ask_lots(books: LedgerTransaction, slot: int, claims: Sequence[ClawbackTarget]) -> LotsOfPurchase:
+def ask_lots(tx: Transaction, slot: int, claims: Sequence[ClawbackTarget]) -> LotsOfPurchase:
     """The lots that the purchase made in each wallet; asked for with what is sent next."""
     lots: dict[AccountName, Callable[[], Sequence[Any]]] = {}
     for claim in claims:
         if claim.wallet not in lots:
-            values = {"p_slot": slot, "p_payment": claim.lot.payment, "p_account": books.book(slot, claim.wallet).id}
-            lots[claim.wallet] = _LOTS_OF_PAYMENT.asked(books.tx, values, _LotRow)
+            values = {"p_payment": claim.lot.payment, **account_keys((slot, claim.wallet), "p_")}
+            lots[claim.wallet] = _LOTS_OF_PAYMENT.asked(tx, values, _LotRow)
     return lots
 
 
@@ -327,48 +323,34 @@ def _returned_lot(claim: ClawbackTarget, amount: int) -> Lot:
 # --- reservations: the coins of a refund that is under way ---
 
 
-def reserve(
-    tx: Transaction,
-    slot: int,
-    wallet: AccountName,
-    most: int,
-    *,
-    key: str,
-    reference: str,
-    at: datetime,
-    rules: LedgerRules = DEFAULTS,
-) -> int:
-    """Reserve up to that many coins of the wallet; how many there were. A frozen wallet is no obstacle: the coins go
-    back to where they came from. It counts for no spend limit."""
-    request = HoldRequest(wallet.user_id, wallet.asset, most, key, LONGEST_HOLD_SECONDS, "refund", wallet.environment)
-    with LedgerTransaction(tx, rules, [(slot, wallet)], at, with_lots=True) as books:
+def reserve(tx: Tx, slot: int, wallet: AccountName, most: int, refund_id: int) -> int:
+    """Reserve up to that many coins of the wallet for that refund; how many there were. A frozen wallet is no obstacle:
+    the coins go back to where they came from. It counts for no spend limit."""
+    with LedgerTransaction(tx, [(slot, wallet)], with_lots=True) as books:
         books.expire(slot, wallet)
         book = books.book(slot, wallet)
         amount = min(most, book.available)
         if amount <= 0:
             return 0
-        holds.make(books, slot, replace(request, amount=amount, reference=reference), limited=False)
+        holds.make(books, slot, _reservation(wallet, amount, refund_id), limited=False)
     return amount
 
 
-def hold_id(slot: int, user_id: str, key: str) -> uuid.UUID:
-    """The name of the hold that `reserve` makes under that key."""
-    return HoldRequest(user_id, "any", 1, key, 1, "refund").id_in(slot)
+def _reservation(wallet: AccountName, amount: int, refund_id: int) -> HoldRequest:
+    user, asset, environment = wallet.user_id, wallet.asset, wallet.environment
+    key, lasts = f"{refund_id}:{asset}", LONGEST_HOLD_SECONDS
+    return HoldRequest(user, asset, amount, key, lasts, "refund", environment, str(refund_id))
 
 
-def release_reserved(
-    tx: Transaction,
-    slot: int,
-    wallet: AccountName,
-    holds: Sequence[uuid.UUID],
-    *,
-    at: datetime,
-    rules: LedgerRules = DEFAULTS,
-) -> None:
+def hold_of_refund(slot: int, wallet: AccountName, refund_id: int) -> uuid.UUID:
+    """The name of the hold with which that refund may have reserved coins of the wallet."""
+    return _reservation(wallet, 1, refund_id).id_in(slot)
+
+
+def release_reserved(tx: Tx, slot: int, wallet: AccountName, refund_id: int) -> None:
     """Let the reserved coins of one wallet go: the refund was declined. A debt made meanwhile is repaid first."""
-    with LedgerTransaction(tx, rules, [(slot, wallet)], at, with_lots=True) as books:
-        for hold in holds:
-            _let_go_of(books, slot, hold)
+    with LedgerTransaction(tx, [(slot, wallet)], with_lots=True) as books:
+        _let_go_of(books, slot, hold_of_refund(slot, wallet, refund_id))
         books.expire(slot, wallet)
         books.repay(slot, wallet)
 

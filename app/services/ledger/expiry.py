@@ -14,13 +14,12 @@ from functools import partial
 from sqlalchemy import and_, bindparam, func, or_, select
 
 from app.domain.ledger import AccountName
-from app.domain.limits import LedgerRules
 from app.models.ledger import ACCOUNTS, HOLDS, LOTS
 from app.models.slot_guard import sweep
-from app.services.base.transaction import Sessions, Transaction, read, transact
+from app.services.base.context import Place, Tx
+from app.services.base.transaction import Transaction
 from app.services.ledger import hold_rows, holds
 from app.services.ledger.ledger_transaction import LedgerTransaction
-from app.services.ledger.spends import DEFAULTS
 
 A, H, L = ACCOUNTS.c, HOLDS.c, LOTS.c
 EXPIRY_BATCH = 200
@@ -66,18 +65,18 @@ def due(tx: Transaction, *, at: datetime, limit: int = EXPIRY_BATCH) -> list[Due
     return [*holds, *(DueLots(row[0], AccountName(*row[1:])) for row in rows)]
 
 
-def settle_due(tx: Transaction, item: DueHold | DueLots, *, at: datetime, rules: LedgerRules = DEFAULTS) -> None:
+def settle_due(tx: Tx, item: DueHold | DueLots) -> None:
     """Do what is due with one candidate, if it still is."""
     if isinstance(item, DueHold):
-        holds.expire(tx, item.slot, item.hold_id, at=at, rules=rules)
+        holds.expire(tx, item.slot, item.hold_id)
         return
-    with LedgerTransaction(tx, rules, [(item.slot, item.account)], at, with_lots=True) as books:
+    with LedgerTransaction(tx, [(item.slot, item.account)], with_lots=True) as books:
         books.expire(item.slot, item.account)
 
 
-def expire_due(sessions: Sessions, *, at: datetime, rules: LedgerRules = DEFAULTS, limit: int = EXPIRY_BATCH) -> int:
+def expire_due(place: Place, *, limit: int = EXPIRY_BATCH) -> int:
     """One bounded batch, each candidate in a transaction of its own; how many there were. 0: nothing was due."""
-    items = read(sessions, lambda tx: due(tx, at=at, limit=limit))
+    items = place.read(lambda tx: due(tx, at=tx.now, limit=limit))
     for item in items:
-        transact(sessions, partial(settle_due, item=item, at=at, rules=rules))
+        place.transact(partial(settle_due, item=item))
     return len(items)

@@ -7,17 +7,20 @@ from sqlalchemy import and_, bindparam, func, select
 from app.domain.gifts import GiftStatus
 from app.domain.ledger import AccountName
 from app.models.gifts import GIFT_PARTS, GIFTS
+from app.models.ledger import ACCOUNTS
 from app.services.base.transaction import Transaction
 from app.services.ledger import accounts
 
 _G, _P = GIFTS.c, GIFT_PARTS.c
+OF_WALLET = select(ACCOUNTS.c.id).where(*accounts.names_account("p_")).scalar_subquery()
+"""The number of the wallet with the name that `accounts.account_keys` gives for `p_`."""
 _PARTS = (
     select(_P.gift_id, _P.amount)
     .join(GIFTS, and_(_G.slot == _P.slot, _G.id == _P.gift_id))
     .where(
         _P.slot == bindparam("p_slot"),
         _P.payment == bindparam("p_payment"),
-        _P.account_id == bindparam("p_account"),
+        _P.account_id == OF_WALLET,
         _G.status != GiftStatus.RETURNED,
     )
 )
@@ -28,8 +31,5 @@ _GIFTS = _PARTS.with_only_columns(_P.gift_id).distinct().order_by(_P.gift_id)
 
 def gifts_of_payment(tx: Transaction, slot: int, wallet: AccountName, payment: str) -> list[int]:
     """The numbers of the gifts by which coins of that payment left the wallet and did not come back."""
-    book = accounts.find_account(tx, slot, wallet)
-    if book is None:
-        return []
-    values = {"p_slot": slot, "p_payment": payment, "p_account": book.id}
+    values = {"p_payment": payment, **accounts.account_keys((slot, wallet), "p_")}
     return [row.gift_id for row in tx.connection().execute(_GIFTS, values)]

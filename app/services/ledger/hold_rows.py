@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -89,16 +89,19 @@ def find_hold(tx: Transaction, slot: int, hold_id: uuid.UUID) -> Held | None:
 
 def find_holds(tx: Transaction, slot: int, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Held | None]:
     """The holds with these ids; None for those that there are not."""
-    found: dict[uuid.UUID, Held | None] = dict.fromkeys(ids)
+    return ask_holds(tx, slot, ids)()
+
+
+def ask_holds(tx: Transaction, slot: int, ids: Sequence[uuid.UUID]) -> Callable[[], dict[uuid.UUID, Held | None]]:
+    """Gives what `find_holds` does; asked for with what is sent next."""
+    parts = []
     for start in range(0, len(ids), HOLDS_AT_ONCE):
         values: dict[str, Any] = {"p_slot": slot}
         part = ids[start : start + HOLDS_AT_ONCE]
         for i, hold_id in enumerate(part):
             values[f"p_id_{i}"] = hold_id
-        for row in _READ.of(len(part)).rows(tx, values):
-            held = held_of(_Row._make(row))
-            found[held.id] = held
-    return found
+        parts.append(_READ.of(len(part)).asked(tx, values, _Row))
+    return lambda: dict.fromkeys(ids) | {row.id: held_of(row) for rows in parts for row in rows()}
 
 
 def held_of(row: AnyRow) -> Held:

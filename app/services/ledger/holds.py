@@ -16,23 +16,21 @@ from app.domain import account_events as marks
 from app.domain.books import Book
 from app.domain.event_types import EventType
 from app.domain.ledger import AccountName, KeyConflict, NoSuchEntry, Posted, Refused
-from app.domain.limits import LedgerRules, periods
+from app.domain.limits import periods
 from app.domain.numbers import key_owner, rival_ids
 from app.domain.spending import Capture, HoldRequest, refusal
 from app.models.ledger import HOLDS
+from app.services.base.context import Tx
 from app.services.base.statements import Move, Statement, write_rows
 from app.services.base.transaction import Transaction
 from app.services.ledger import idempotency
 from app.services.ledger.hold_rows import CAPTURED, EXPIRED, OPEN, RELEASED, Held, find_hold
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
-from app.services.ledger.spends import DEFAULTS
 
 _ADD_HOLD = Statement(insert(HOLDS))
 
 
-def hold(
-    tx: Transaction, slot: int, request: HoldRequest, *, at: datetime, rules: LedgerRules = DEFAULTS
-) -> Held | Refused:
+def hold(tx: Tx, slot: int, request: HoldRequest) -> Held | Refused:
     """Reserve coins, or refuse as a spend would. It counts for the spend limits at once, on the day it is made.
 
     The same key gives the hold as it stands now (`repeated`); with other content it raises KeyConflict.
@@ -41,17 +39,17 @@ def hold(
     scope = f"{request.scope}:{request.user_id}"
     ids = [(slot, each) for each in (hold_id, *rival_ids(slot, scope, request.key))]
     key = (key_owner(scope), request.key)
-    with LedgerTransaction(tx, rules, [(slot, account)], at, ids=ids, key=key) as books:
+    with LedgerTransaction(tx, [(slot, account)], ids=ids, key=key) as books:
         answer = _known(tx, slot, request) if (slot, hold_id) in books.known else None
         if answer is not None:
             return answer
         idempotency.check_key(books, slot, scope, request.key)
         book = books.book(slot, account)
         available = books.available(slot, account, request.amount)
-        refused = refusal(hold_id, book, request.amount, available, rules, at, limited=True)
+        refused = refusal(hold_id, book, request.amount, available, books.rules, tx.now, limited=True)
         if refused is not None:
             return books.refuse(book, refused, fingerprint)
-        book.count_spent(request.amount, periods(at, rules.zone))
+        book.count_spent(request.amount, periods(tx.now, books.rules.zone))
         return make(books, slot, request)
 
 
@@ -119,9 +117,7 @@ def _row_of(held: Held, account_id: int, request: HoldRequest) -> Move:
     return _ADD_HOLD, values
 
 
-def capture(
-    tx: Transaction, slot: int, request: Capture, *, at: datetime, rules: LedgerRules = DEFAULTS
-) -> Posted | Refused:
+def capture(tx: Tx, slot: int, request: Capture) -> Posted | Refused:
     """Turn (part of) a hold into a spend. Refusals: `hold_expired`, `hold_closed`, `wallet_frozen`,
     `hold_exceeded`; all are recorded.
 
@@ -129,12 +125,12 @@ def capture(
     """
     account = _of_caller(tx, slot, request.hold_id).account
     transfer = request.transfer(account, request.amount or 1)
-    with LedgerTransaction(tx, rules, places_of(slot, [transfer]), at, with_lots=True) as books:
+    with LedgerTransaction(tx, places_of(slot, [transfer]), with_lots=True) as books:
         found = _must_find(tx, slot, request.hold_id)
         answer = _captured_before(tx, slot, request, account)
         if answer is not None:
             return answer
-        refused = _capture_refused(slot, request, found, books.book(slot, account), at)
+        refused = _capture_refused(slot, request, found, books.book(slot, account), tx.now)
         if refused is not None:
             if refused.code == "hold_expired" and found.state == OPEN:
                 _let_go(books, found, EXPIRED)
@@ -174,24 +170,24 @@ def _capture_refused(slot: int, request: Capture, found: Held, book: Book, at: d
     return None
 
 
-def release(tx: Transaction, slot: int, hold_id: uuid.UUID, *, at: datetime, rules: LedgerRules = DEFAULTS) -> Held:
+def release(tx: Tx, slot: int, hold_id: uuid.UUID) -> Held:
     """Give back what is still reserved. Harmless to repeat: a hold that is not open is returned as it is."""
     _of_caller(tx, slot, hold_id)
-    return _end(tx, slot, hold_id, RELEASED, at, rules)
+    return _end(tx, slot, hold_id, RELEASED)
 
 
-def expire(tx: Transaction, slot: int, hold_id: uuid.UUID, *, at: datetime, rules: LedgerRules = DEFAULTS) -> Held:
+def expire(tx: Tx, slot: int, hold_id: uuid.UUID) -> Held:
     """Release it if its time is over (for the worker)."""
-    return _end(tx, slot, hold_id, EXPIRED, at, rules)
+    return _end(tx, slot, hold_id, EXPIRED)
 
 
-def _end(tx: Transaction, slot: int, hold_id: uuid.UUID, state: str, at: datetime, rules: LedgerRules) -> Held:
+def _end(tx: Tx, slot: int, hold_id: uuid.UUID, state: str) -> Held:
     account = _must_find(tx, slot, hold_id).account
-    with LedgerTransaction(tx, rules, [(slot, account)], at) as books:
+    with LedgerTransaction(tx, [(slot, account)]) as books:
         found = _must_find(tx, slot, hold_id)
-        if found.state != OPEN or (state == EXPIRED and at < found.expires_at):
+        if found.state != OPEN or (state == EXPIRED and tx.now < found.expires_at):
             return replace(found, repeated=True)
-        over = at >= found.expires_at
+        over = tx.now >= found.expires_at
         return _let_go(books, found, EXPIRED if over else state)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
@@ -20,13 +20,13 @@ from app.domain.books import Book, Entry
 from app.domain.debts import repayment
 from app.domain.event_types import EventType
 from app.domain.ledger import AccountName, Posted, Refused, Transfer, debt_of, microseconds, moment_of
-from app.domain.limits import LedgerRules, periods
+from app.domain.limits import periods
 from app.domain.lots import NEVER, LotLeft
 from app.domain.opening import SEALED_KINDS
 from app.models.ledger import ACCOUNTS, GRANT_SEALS, LOTS, MARKS, REFUSALS, TRANSFERS
+from app.services.base.context import Tx
+from app.services.base.outbox import Event, Outbox, cause_in
 from app.services.base.statements import RowInsert, write_rows
-from app.services.base.transaction import Transaction
-from app.services.events.outbox import Event, Outbox, cause_in
 from app.services.ledger import accounts, hold_rows, idempotency, lot_rows
 from app.services.ledger.hold_rows import Held
 from app.services.ledger.idempotency import Raced
@@ -49,36 +49,38 @@ _ADD_REFUSALS = RowInsert(REFUSALS, lambda insert: insert.on_conflict_do_nothing
 class LedgerTransaction:
     """Accounts that are locked in this transaction.
 
-        with LedgerTransaction(tx, rules, places, at) as books: books.post(slot, transfer)
+        with LedgerTransaction(tx, places) as books: books.post(slot, transfer)
 
     Everything is written when the block ends, nothing if it raises; the locks last until the transaction ends. With a
     wallet the account of what its user owes is locked too, if there is one. `ids` are those of the transfers that are
     to be booked: `known` has those that are booked already. Raises Raced if another transaction has booked one of them
     meanwhile. `key` is that of a caller's request (its owner and its text). `with_lots` reads the lots of the wallets
-    in the statement that locks: for changes that nearly always need the lots.
+    in the statement that locks: for changes that nearly always need the lots. `ask` asks for what else is to be read
+    under the locks, in one flight with them. What is booked bears the time of the transaction, unless `at` says
+    another.
     """
 
     def __init__(
         self,
-        tx: Transaction,
-        rules: LedgerRules,
+        tx: Tx,
         places: Iterable[accounts.AccountPlace],
-        at: datetime,
         *,
+        at: datetime | None = None,
         ids: Iterable[tuple[int, uuid.UUID]] = (),
         key: tuple[str, str] = accounts.NO_KEY,
         with_lots: bool = False,
+        ask: Callable[[], object] | None = None,
     ) -> None:
         self.tx = tx
-        self.rules = rules
-        self.at = at
-        self.at_us = microseconds(at)
+        self.rules = tx.core.rules.ledger
+        self.at = at or tx.now
+        self.at_us = microseconds(self.at)
         wanted, by_slot = set(places), defaultdict(list)
         for slot, transfer_id in ids:
             by_slot[slot].append(transfer_id)
         owed = {(slot, name): (slot, debt_of(name)) for slot, name in wanted if name.is_wallet}
         debts = owed.values()
-        locked = accounts.lock_accounts(tx, wanted, if_there=debts, ids=by_slot, key=key, with_lots=with_lots)
+        locked = accounts.lock_accounts(tx, wanted, if_there=debts, ids=by_slot, key=key, with_lots=with_lots, ask=ask)
         self._books = locked.books
         self._lots_left = locked.lots or {}
         self._debts = {owing: locked.books[debt] for owing, debt in owed.items() if debt in locked.books}
@@ -90,7 +92,7 @@ class LedgerTransaction:
         self._changed: dict[accounts.AccountPlace, Book] = {}
         self._transfers, self._lots = list[_Row](), list[_Row]()
         self._refusals, self._marks, self._seals = list[_Row](), list[_Row](), list[_Row]()
-        self._outbox = Outbox(ACCOUNTS, at)
+        self._outbox = Outbox(ACCOUNTS, self.at)
         self._holds: dict[uuid.UUID, Held] = {}
         self._seen_holds: dict[uuid.UUID, Held | None] = {}
 
@@ -285,9 +287,9 @@ class LedgerTransaction:
         known = self._seen_holds | self._holds
         return known[hold_id] if hold_id in known else hold_rows.find_hold(self.tx, slot, hold_id)
 
-    def load_holds(self, slot: int, ids: Sequence[uuid.UUID]) -> None:
-        """Read the holds that this will be about, in one flight with what waits."""
-        self._seen_holds = hold_rows.find_holds(self.tx, slot, ids)
+    def know_holds(self, holds: Mapping[uuid.UUID, Held | None]) -> None:
+        """Holds that this will be about, as they were read under the lock of their wallet."""
+        self._seen_holds = dict(holds)
 
     def write_hold(self, held: Held) -> None:
         """Write how far this hold has come at the end."""

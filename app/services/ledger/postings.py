@@ -15,22 +15,20 @@ from app.domain.ledger import (
     Refused,
     Transfer,
 )
-from app.domain.limits import LedgerRules
 from app.domain.numbers import key_owner, rival_ids
-from app.services.base.transaction import Transaction
-from app.services.events.outbox import Event
+from app.services.base.context import Tx
+from app.services.base.outbox import Event
 from app.services.ledger.accounts import NO_KEY
 from app.services.ledger.idempotency import check_key, find_result
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 
 
 def post(
-    tx: Transaction,
+    tx: Tx,
     slot: int,
     transfers: Sequence[Transfer],
     *,
-    at: datetime,
-    rules: LedgerRules | None = None,
+    at: datetime | None = None,
     told: Sequence[Event] = (),
 ) -> tuple[Posted, ...]:
     """Book all of them in this order, or none; accounts are made as needed. The caller commits.
@@ -38,7 +36,7 @@ def post(
     Repeating a transfer returns what the first one did. Raises KeyConflict if its key had other content or was
     refused, InsufficientFunds if a user's account lacks the coins, BalanceOverflow above 2^63 - 1. Give what belongs
     together in one call: locks are then taken in the one order that everybody keeps. `told` are events of what the
-    transfers are booked for: they come before the transfers' own.
+    transfers are booked for: they come before the transfers' own. `at` is when, if not now.
     """
     by_id, posted = dict[tuple[int, uuid.UUID], Transfer](), []
     for transfer in transfers:
@@ -50,7 +48,7 @@ def post(
     key = NO_KEY if one is None or not owner else (owner, one.key)
     rivals = [(slot, each) for each in rival_ids(slot, one.scope, one.key)] if one is not None and owner else []
     ids, places = [*by_id, *rivals], places_of(slot, transfers)
-    with LedgerTransaction(tx, rules or LedgerRules(), places, at, ids=ids, key=key) as books:
+    with LedgerTransaction(tx, places, at=at, ids=ids, key=key) as books:
         for event in told:
             books.tell_of(slot, transfers[0].book, event)
         for each, transfer in by_id.items():
@@ -67,7 +65,7 @@ def post(
     return tuple(posted)
 
 
-def _repeat(tx: Transaction, slot: int, transfer: Transfer) -> Posted:
+def _repeat(tx: Tx, slot: int, transfer: Transfer) -> Posted:
     answer = find_result(tx, slot, transfer)
     if isinstance(answer, Posted):
         return answer

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
 
 from app.domain.ledger import REVERSAL, InvalidTransfer, NoSuchEntry, Posted, Refused, Transfer, digest_of
-from app.domain.limits import LedgerRules, periods
+from app.domain.limits import periods
 from app.domain.lots import plan_return
 from app.domain.numbers import keyed_uuid
 from app.domain.spending import CAPTURE, DEBIT, GRANT, SPEND
+from app.services.base.context import Tx
 from app.services.base.transaction import Transaction
 from app.services.ledger import idempotency
 from app.services.ledger.idempotency import Stored
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
-from app.services.ledger.spends import DEFAULTS
 
 REVERSIBLE = (SPEND, CAPTURE, DEBIT, GRANT)
 """The kinds of transfer that a caller may reverse, and reversals of these. What facts, refunds and time booked, only
@@ -55,9 +54,7 @@ class Reverse:
         )
 
 
-def reverse(
-    tx: Transaction, slot: int, request: Reverse, *, at: datetime, rules: LedgerRules = DEFAULTS
-) -> Posted | Refused:
+def reverse(tx: Tx, slot: int, request: Reverse) -> Posted | Refused:
     """Book the opposite. Coins go back into the lots that they came from; a credit is taken from its own lot first.
 
     Refusals: `not_reversible` (not one of REVERSIBLE), `reversal_exceeds`, `insufficient_funds` (the coins of that
@@ -69,7 +66,7 @@ def reverse(
     if of is None:
         raise NoSuchEntry(f"no transfer {request.transfer_id}")
     transfer = request.transfer(of)
-    with LedgerTransaction(tx, rules, places_of(slot, [transfer]), at) as books:
+    with LedgerTransaction(tx, places_of(slot, [transfer])) as books:
         # The refusal first: it stays this key's answer, even if another key has reversed the transfer since.
         answer = idempotency.find_refusal(tx, slot, request.request_id(slot), request.fingerprint(slot))
         if answer is not None:

@@ -8,7 +8,6 @@ it does nothing if anything is unusual. Then the same question is answered under
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -29,22 +28,22 @@ from sqlalchemy.dialects import postgresql, sqlite
 from app.domain import coin_events
 from app.domain.event_types import EventType
 from app.domain.ledger import Posted, Refused, Transfer, microseconds, moment_of
-from app.domain.limits import LedgerRules, limit_for, periods, room, start_us
+from app.domain.limits import limit_for, periods, room, start_us
 from app.domain.lots import rank_of_now
 from app.domain.numbers import key_owner, rival_ids
 from app.domain.spending import Spend, refusal
 from app.models.ledger import ACCOUNTS, HOLDS, REFUSALS, TRANSFERS
 from app.models.orders import IDEMPOTENCY
+from app.services.base import outbox
+from app.services.base.context import Tx
+from app.services.base.outbox import Event
 from app.services.base.statements import Move, Statement
 from app.services.base.transaction import Transaction
-from app.services.events import outbox
-from app.services.events.outbox import Event
 from app.services.ledger import accounts
 from app.services.ledger.idempotency import Raced, check_key, find_result
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
 
 A, T, R, K = ACCOUNTS.c, TRANSFERS.c, REFUSALS.c, IDEMPOTENCY.c
-DEFAULTS = LedgerRules()
 _RIVALS = ("p_rival_0", "p_rival_1", "p_rival_2")
 """Of a spend or debit: two kinds of transfer, and holds."""
 
@@ -119,15 +118,13 @@ def _enter(dialect: str) -> Any:
 TAKE, ENTER = Statement(_take), Statement(_enter)
 
 
-def spend(
-    tx: Transaction, slot: int, request: Spend, *, at: datetime, rules: LedgerRules = DEFAULTS
-) -> Posted | Refused:
+def spend(tx: Tx, slot: int, request: Spend) -> Posted | Refused:
     """Take coins from the user's lots, or refuse. Both are values, and both are recorded: the caller commits.
 
     The same key with the same content gives the first answer again (`repeated`), even a refusal that would not be one
     now; with other content it raises KeyConflict. Refusals: `insufficient_funds`, `spend_limit`, `wallet_frozen`.
     """
-    posted = _from_open_lot(tx, slot, request, at, rules)
+    posted = _from_open_lot(tx, slot, request)
     if posted is not None:
         return posted
     transfer = request.transfer
@@ -135,7 +132,7 @@ def spend(
     ids = [own, *((slot, rival) for rival in rival_ids(slot, transfer.scope, transfer.key))]
     key = (key_owner(transfer.scope), transfer.key)
     places = places_of(slot, [transfer])
-    with LedgerTransaction(tx, rules, places, at, ids=ids, key=key, with_lots=True) as books:
+    with LedgerTransaction(tx, places, ids=ids, key=key, with_lots=True) as books:
         answer = find_result(tx, slot, transfer) if own in books.known else None
         if answer is None:
             check_key(books, slot, transfer.scope, transfer.key)
@@ -156,9 +153,10 @@ def decide(books: LedgerTransaction, slot: int, request: Spend) -> Posted | Refu
     return books.post(slot, transfer)
 
 
-def _from_open_lot(tx: Transaction, slot: int, request: Spend, at: datetime, rules: LedgerRules) -> Posted | None:
+def _from_open_lot(tx: Tx, slot: int, request: Spend) -> Posted | None:
     """The usual case; None if it is not, and then nothing has changed."""
-    transfer, at_us, today = request.transfer, microseconds(at), periods(at, rules.zone)
+    rules, transfer, at_us = tx.core.rules.ledger, request.transfer, microseconds(tx.now)
+    today = periods(tx.now, rules.zone)
     transfer_id, fingerprint = transfer.id_in(slot), transfer.fingerprint(slot)
     limit = limit_for(rules, request.asset)
     rivals = rival_ids(slot, transfer.scope, transfer.key) or [transfer_id] * len(_RIVALS)
@@ -203,7 +201,7 @@ def _from_open_lot(tx: Transaction, slot: int, request: Spend, at: datetime, rul
         "t_note": transfer.note,
         "t_actor": transfer.actor,
     }
-    told = _told(tx, slot, transfer, posted, at) if EventType.COINS_SPENT in rules.events else None
+    told = _told(tx, slot, transfer, posted) if EventType.COINS_SPENT in rules.events else None
     if not _entered(tx, values, told):
         accounts.lock_accounts(tx, [(slot, transfer.credit)])
         if not _entered(tx, values, told):
@@ -224,8 +222,8 @@ def _entered(tx: Transaction, values: Mapping[str, Any], told: Move | None) -> b
     return entered[0].count == 1
 
 
-def _told(tx: Transaction, slot: int, transfer: Transfer, posted: Posted, at: datetime) -> Move:
+def _told(tx: Tx, slot: int, transfer: Transfer, posted: Posted) -> Move:
     data = coin_events.coins_data(transfer, posted)
     user_id = transfer.debit.user_id
     event = Event(EventType.COINS_SPENT, user_id, posted.at, data, outbox.cause_in(tx, transfer.actor))
-    return outbox.event_move(TRANSFERS, slot, posted.id, event, written_at=at)
+    return outbox.event_move(TRANSFERS, slot, posted.id, event, written_at=tx.now)

@@ -21,7 +21,7 @@ from app.domain.money import Money
 from app.models.base import AnyRow
 from app.services.base.context import Tx
 from app.services.base.reported_fact import ReportedFact
-from app.services.ledger import post
+from app.services.ledger.postings import post
 
 _COUNTERPART = {Booking.SALE: "sales", Booking.SURPLUS: "surplus", Booking.SUSPENSE: "suspense"}
 KINDS = ("payment", "surplus", "suspense", "purchase", "bonus")
@@ -65,7 +65,7 @@ def of_row(row: AnyRow) -> MoneyFact:
 
 def book(tx: Tx, slot: int, transfers: Sequence[Transfer]) -> None:
     if transfers:
-        post(tx, slot, transfers, at=tx.now, rules=tx.core.rules.ledger)
+        post(tx, slot, transfers)
 
 
 def transfers_of(

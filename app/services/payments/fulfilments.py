@@ -33,12 +33,12 @@ from app.domain.status import OrderStatus
 from app.models.base import AnyRow
 from app.models.fulfilments import FULFILMENTS
 from app.models.orders import Order
+from app.services.base import outbox
 from app.services.base.context import Tx
 from app.services.base.leases import next_try
+from app.services.base.outbox import Event
 from app.services.base.statements import LostRace, Move, Statement, make_row_type, write_rows
 from app.services.base.transaction import Transaction
-from app.services.events import outbox
-from app.services.events.outbox import Event
 
 WISH_EVENTS = {Wish.DELIVERY: EventType.FULFILMENT_ORDERED, Wish.TAKE_BACK: EventType.FULFILMENT_TAKE_BACK}
 _f, _o = FULFILMENTS.c, Order.__table__.c

@@ -39,13 +39,11 @@ from app.services.base.errors import (
 from app.services.base.idempotency import (
     KEPT,
     Keyed,
-    add_claim,
-    claim_or_stop,
+    claim_key,
     decided_once,
     key_values,
     remembering,
     resource_of,
-    stop_unless_new,
 )
 from app.services.base.list_pages import ListPage, ListPlace, page_everywhere, page_of
 from app.services.base.statements import Statement, make_row_type, with_names
@@ -180,10 +178,9 @@ def create_order(core: Core, wanted: NewOrder, request: Keyed) -> Placed:
         check_time(account, order.expires_at, tx.now)
         check_limits(tx, slot, wanted.user_id, new_order=True)
         payment = _payment_row(tx, order, 1, account, pay_by, str(buyer.token), buyer.store_ids, request)
-        claim = add_claim(tx, slot, request, order.id)
+        claim_key(tx, slot, request, order.id)
         tx.later(_INSERT_ORDER, [order._asdict()], wrong=NumberTaken)
         tx.later(_INSERT_PAYMENT, [payment._asdict()], wrong=NumberTaken)
-        stop_unless_new(tx, slot, request, claim)
         return Placed(order.id, payment.id, OrderView(order, [payment]))
 
     def repeated(order_id: int) -> Placed:
@@ -253,7 +250,7 @@ def _judged(tx: Tx, order: Any, attempts: Any, pay_by: PayBy) -> tuple[ProviderA
 def _placed_by_forgotten_key(tx: Tx, slot: int, wanted: NewOrder, buyer: Any, request: Keyed) -> Placed:
     """The order that this request made, bound to its key anew. Raises KeyReused if it made something else."""
     repeated_attempts.check_same_order(buyer, payment_rows.find_order(tx, slot, buyer.made_order), wanted)
-    claim_or_stop(tx, slot, request, buyer.made_order)
+    claim_key(tx, slot, request, buyer.made_order)
     return Placed(buyer.made_order, buyer.made_id)
 
 

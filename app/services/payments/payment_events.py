@@ -15,11 +15,11 @@ from app.domain import representations
 from app.domain.event_types import EventType
 from app.domain.status import OrderStatus, PaymentStatus
 from app.models.orders import FactRow, Order
+from app.services.base import outbox
 from app.services.base.context import Tx
+from app.services.base.outbox import Event
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.statements import Move
-from app.services.events import outbox
-from app.services.events.outbox import Event
 from app.services.payments import fulfilments, order_rows
 from app.services.payments.payment_rows import LockedPayment
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, case, exists, func, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, case, exists, func, literal_column, or_, select, update
 
 from app.domain.facts import Kind
 from app.domain.fulfilment import status_when_paid
@@ -38,15 +38,16 @@ _o, _p, _f, _u = Order.__table__.c, Payment.__table__.c, FactRow.__table__.c, Us
 
 _PAYMENT_KEYS = select(_p.id, _p.order_id).where(_p.slot == bindparam("slot"), _p.id == bindparam("id"))
 _KeysRow: Any = make_row_type("_KeysRow", (_p.id, _p.order_id))
+_BY_THEIRS = (
+    _p.slot == bindparam("slot"),
+    _p.provider_account == bindparam("provider_account"),
+    _p.theirs == bindparam("theirs"),
+    _o.environment == bindparam("environment"),
+)
 _PAYMENT_KEYS_BY_THEIRS = Statement(
     select(_p.id, _p.order_id)
     .join(Order, (_o.slot == _p.slot) & (_o.id == _p.order_id))
-    .where(
-        _p.slot == bindparam("slot"),
-        _p.provider_account == bindparam("provider_account"),
-        _p.theirs == bindparam("theirs"),
-        _o.environment == bindparam("environment"),
-    )
+    .where(*_BY_THEIRS)
     .order_by(_p.id)
     .limit(1)
 )
@@ -64,9 +65,9 @@ EARLY_REFUND = (
 )
 
 
-def _locking(payment: ColumnElement[bool], *which: ColumnElement[bool]) -> Statement:
+def _locking(payment: ColumnElement[bool], *which: ColumnElement[bool]) -> Select[Any]:
     """Locks an order and one of its payments, which these conditions pick."""
-    wanted = (
+    return (
         select(
             *(column.label(f"o_{column.name}") for column in _o),
             *(column.label(f"p_{column.name}") for column in _PAYMENT_COLUMNS),
@@ -79,11 +80,11 @@ def _locking(payment: ColumnElement[bool], *which: ColumnElement[bool]) -> State
         .where(_o.slot == bindparam("slot"), _p.slot == bindparam("slot"), *which)
         .with_for_update(of=[Order, Payment])
     )
-    return Statement(lambda _: wanted)
 
 
-_LOCK = _locking(_p.order_id == _o.id, _p.id == bindparam("id"))
-_LOCK_BOUGHT = _locking(_p.id == _o.paid_payment_id, _o.id == bindparam("id"))
+_LOCK = Statement(_locking(_p.order_id == _o.id, _p.id == bindparam("id")))
+_LOCK_BY_THEIRS = Statement(_locking(_p.order_id == _o.id, *_BY_THEIRS).order_by(_p.id).limit(1))
+_LOCK_BOUGHT = Statement(_locking(_p.id == _o.paid_payment_id, _o.id == bindparam("id")))
 _ORDER = select(*_o).where(_o.slot == bindparam("slot"), _o.id == bindparam("id"))
 _LOCK_ORDER = _ORDER.with_for_update()
 _PAYMENT = select(*_p).where(_p.slot == bindparam("slot"), _p.id == bindparam("id"))
@@ -214,6 +215,26 @@ class LockedPayment:
 def lock_with_order(tx: Transaction, slot: int, payment_id: int) -> LockedPayment | None:
     """The payment with this number and its order, the order locked first; None if there is no such payment."""
     return _locked(_LOCK.row(tx, {"slot": slot, "id": payment_id}))
+
+
+def ask_with_order(tx: Transaction, slot: int, payment_id: int) -> Callable[[], LockedPayment | None]:
+    """Lock payment and order with what is sent next, so that what is to be read under the locks is one flight with
+    them; gives what `lock_with_order` does."""
+    (sent,) = tx.later(_LOCK, {"slot": slot, "id": payment_id})
+
+    def locked() -> LockedPayment | None:
+        tx.flush()  # nothing, if it was sent by now
+        return _locked(sent.rows[0] if sent.rows else None)
+
+    return locked
+
+
+def lock_by_theirs(
+    tx: Transaction, slot: int, provider_account: str, environment: str, theirs: str
+) -> LockedPayment | None:
+    """The payment that the provider knows by this number, and its order, locked; None if there is none."""
+    keys = {"slot": slot, "provider_account": provider_account, "environment": environment, "theirs": theirs}
+    return _locked(_LOCK_BY_THEIRS.row(tx, keys))
 
 
 def lock_bought_order(tx: Transaction, slot: int, order_id: int) -> LockedPayment | None:

@@ -7,7 +7,7 @@ One of our payment numbers may have been paid twice; each capture has its own re
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from app.domain.deciding import Booking
@@ -23,9 +23,9 @@ from app.services.refunds import refund_rows
 from app.services.refunds.refund_rows import COUNTED, STATUS_KINDS
 
 
-@dataclass(frozen=True)
+@dataclass
 class CapturedPayment:
-    """`order` and `payment` are None for verified money for which there is no payment here."""
+    """`order` and `payment` are None for verified money for which there is no payment here. Nobody changes one."""
 
     paid: AnyRow
     order: AnyRow | None
@@ -34,24 +34,20 @@ class CapturedPayment:
     """The stored facts about its refunds, and about those of other captures of the payment: those too that do not
     count."""
 
-    @cached_property
-    def slot(self) -> int:
-        return int(self.paid.slot)
+    slot: int = field(init=False)
+    theirs: str = field(init=False)
+    """Its number at the provider."""
+    paid_minor: int | None = field(init=False)
+    """None where the provider is a store that tells no amount."""
+    currency: str | None = field(init=False)
+    user_id: str = field(init=False)
+    """The buyer; nobody where there is no order here."""
 
-    @cached_property
-    def theirs(self) -> str:
-        return str(self.paid.content["theirs"])
-
-    @cached_property
-    def paid_minor(self) -> int | None:
-        """None where the provider is a store that tells no amount."""
-        minor: int | None = self.paid.content["amount_minor"]
-        return minor
-
-    @cached_property
-    def currency(self) -> str | None:
-        currency: str | None = self.paid.content["currency"]
-        return currency
+    def __post_init__(self) -> None:
+        content = self.paid.content
+        self.slot, self.theirs = self.paid.slot, content["theirs"]
+        self.paid_minor, self.currency = content["amount_minor"], content["currency"]
+        self.user_id = "" if self.order is None else self.order.user_id
 
     @property
     def is_first(self) -> bool:
@@ -64,24 +60,27 @@ class CapturedPayment:
         bought = self.order is not None and self.paid.booking == Booking.SALE
         return bought and self.order is not None and fulfilments.is_fulfilled_outside(self.order)
 
-    @cached_property
+    @property
     def money_legs(self) -> list[Transfer]:
         """The transfers of money that it made. More than one if it lay in suspense first: the last one counts."""
-        return [transfer for transfer in self._transfers if not transfer.credit.user_id]
+        return self._transfers[0]
 
-    @cached_property
+    @property
     def grants(self) -> list[Transfer]:
         """The transfers of coins that it made."""
-        return [transfer for transfer in self._transfers if transfer.credit.user_id]
+        return self._transfers[1]
 
     @cached_property
-    def _transfers(self) -> list[Transfer]:
-        money, booking = bookings.of_row(self.paid), Booking(self.paid.booking)
+    def _transfers(self) -> tuple[list[Transfer], list[Transfer]]:
+        paid, legs, grants = self.paid, list[Transfer](), list[Transfer]()
+        money, booking = bookings.of_row(paid), Booking(paid.booking)
         if self.order is None:
-            return bookings.unmatched(money, booking)
-        return bookings.transfers_of(
-            money, self.order, self.paid.payment_id, booking, from_suspense=self.paid.from_suspense
-        )
+            made = bookings.unmatched(money, booking)
+        else:
+            made = bookings.transfers_of(money, self.order, paid.payment_id, booking, from_suspense=paid.from_suspense)
+        for transfer in made:
+            (grants if transfer.credit.user_id else legs).append(transfer)
+        return legs, grants
 
 
 def captured_payment(tx: Transaction, order: AnyRow, payment: AnyRow, theirs: str | None) -> CapturedPayment | None:
@@ -119,15 +118,6 @@ def refunds_of(tx: Transaction, captured: CapturedPayment) -> list[AnyRow]:
     return [row for row in rows if row.theirs == captured.theirs]
 
 
-def own_amounts(refunds: Iterable[AnyRow]) -> dict[str, int]:
-    """What we asked for, by the number under which the provider knows it: some roads tell a total only."""
-    own = dict[str, int]()
-    for row in refunds:
-        if row.origin != Origin.PROVIDER:
-            own[str(row.id)] = row.amount_minor
-    return own
-
-
 def number_of(refund: AnyRow) -> str:
     """The number under which the provider knows the refund."""
     return str(refund.number_there if refund.origin == Origin.PROVIDER else refund.id)
@@ -139,7 +129,7 @@ def standing(captured: CapturedPayment, refunds: Sequence[AnyRow], news: AnyRow 
     A fact without the provider's number of the payment is about the refund of ours that it names, else about the first
     capture.
     """
-    own, facts = own_amounts(refunds), list[RefundFact]()
+    own, facts = {str(row.id): row.amount_minor for row in refunds if row.origin != Origin.PROVIDER}, list[RefundFact]()
     for row in captured.told:
         if row.kind not in STATUS_KINDS or row.outcome not in COUNTED or (news is not None and row.id == news.id):
             continue

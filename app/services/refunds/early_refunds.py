@@ -36,8 +36,8 @@ def take_up(tx: Tx, reported: ReportedFact, payment_id: int | None, *, from_susp
 def apply_again(tx: Tx, fact: AnyRow, payment_id: int | None) -> bool:
     """Try a waiting fact once more; True if it waits no longer."""
     locked = payment_rows.lock_with_order(tx, fact.slot, payment_id) if payment_id is not None else None
-    decision, found = refund_facts.take_in(tx, fact.slot, fact.id, locked)
-    fact_rows.settle_fact(tx, fact.slot, fact.id, decision, found)
+    decision = refund_facts.take_in(tx, fact.slot, fact.id, locked).decision
+    fact_rows.settle_fact(tx, fact.slot, fact.id, decision, None if locked is None else locked.payment.id)
     return decision.reason != Mismatch.BEFORE_PAYMENT
 
 

@@ -10,10 +10,10 @@ from app.domain import representations
 from app.domain.event_types import EventType
 from app.domain.refunding import RefundStatus
 from app.models.refunds import Refund
+from app.services.base import outbox
 from app.services.base.context import Tx
+from app.services.base.outbox import Event
 from app.services.base.statements import write_rows
-from app.services.events import outbox
-from app.services.events.outbox import Event
 
 _REFUNDS = cast(Table, Refund.__table__)
 _OF_STATUS = {

@@ -99,7 +99,7 @@ def insert_numbered_refund(tx: Tx, row: Mapping[str, Any]) -> Any:
 def insert_refund(tx: Tx, row: Mapping[str, Any], *, wrong: Callable[[], Exception]) -> Any:
     """Insert a refund that has its number, sealed, with what is sent next; the row. What `wrong` makes is raised then
     if the number is taken."""
-    sealed = {**row, "seal": tx.core.rules.ledger.seals.refund(row)}
+    sealed = {**row, "seal": tx.core.rules.ledger.seals.of_row("refunds", row)}
     tx.later(_INSERT, [sealed], wrong=wrong)
     return RefundRow(**sealed)
 
@@ -134,7 +134,7 @@ def _seal_after(tx: Tx, row: AnyRow, changes: Mapping[str, Any]) -> bytes | None
     seals, before, seal = tx.core.rules.ledger.seals, row._asdict(), row.seal
     if seal is None or not seals.fits_row("refunds", before, bytes(seal)):
         return None if seal is None else bytes(seal)
-    return seals.refund({**before, **changes})
+    return seals.of_row("refunds", {**before, **changes})
 
 
 def postponed(tx: Transaction, slot: int, refund_id: int, *, moment: datetime, problem: str) -> AnyRow | None:

@@ -25,10 +25,10 @@ from app.domain.refunding import (
 )
 from app.domain.retries import Retried
 from app.models.base import AnyRow
-from app.services.accounts import freezes
 from app.services.base.context import Tx
 from app.services.base.leases import next_try
-from app.services.ledger import clawback
+from app.services.base.upsert import NumberTaken
+from app.services.ledger import clawback, freezes
 from app.services.ledger.clawback import StatementText
 from app.services.payments import fulfilments
 from app.services.refunds import refund_events, refund_rows
@@ -40,15 +40,15 @@ from app.services.refunds.captured_payments import (
     standing,
     under_way,
 )
-from app.services.refunds.settlement import Settlement, hold_key, settle
+from app.services.refunds.settlement import Settlement, settle
 
 FIRST_QUESTION = timedelta(seconds=60)
 """So long after the first word about a refund in progress that is not ours its provider is asked."""
 FAILED = "the provider says that it failed"
 
 
-def follow(tx: Tx, captured: CapturedPayment, refunds: Sequence[AnyRow], fact: AnyRow) -> bool:
-    """Take in a fact that counts from now on. True if that moved a refund, money or coins.
+def follow(tx: Tx, captured: CapturedPayment, refunds: Sequence[AnyRow], fact: AnyRow) -> tuple[bool, Sequence[AnyRow]]:
+    """Take in a fact that counts from now on: whether that moved a refund, money or coins; and the refunds after that.
 
     The caller has locked the order. `refunds` are those of the captured payment, as they are stored.
     """
@@ -59,7 +59,7 @@ def follow(tx: Tx, captured: CapturedPayment, refunds: Sequence[AnyRow], fact: A
     policy = Clawback(about.policy) if about is not None else tx.core.rules.clawback
     open_rows = under_way(refunds)
     ending = [row for row in open_rows if _after(row, now.refunds.get(number_of(row))) not in OPEN_REFUND]
-    made = {told.number: _write_down(tx, captured, told, fact.provider_account) for told in new}
+    made = {told.number: _foreign(tx, captured, told, fact.provider_account) for told in new}
     new_about = made.get(fact.content["refund"] or "")
     about_id = about.id if about is not None else new_about.id if new_about is not None else None
     words = _words(fact, captured, about, about_id)
@@ -67,18 +67,25 @@ def follow(tx: Tx, captured: CapturedPayment, refunds: Sequence[AnyRow], fact: A
     settled = settle(tx, Settlement(captured, now, policy, words, ending, others, effective_at=fact.at))
     if captured.order is not None and captured.is_fulfilled_elsewhere:
         fulfilments.aim_fulfilment(tx, captured.order, now.part)
-    moved = False
+    moved, after = False, list[AnyRow]()
     for row in sorted([*refunds, *made.values()], key=attrgetter("created_at", "id")):
         number = number_of(row)
         told = now.refunds.get(number)
-        if told is not None:
-            values = _values(tx, captured, row, told, settled.coins.get(number, []))
-            moved |= refund_rows.change_refund(tx, row, values) and row.origin != Origin.PROVIDER
-            _tell(tx, captured, row, refund_rows.changed(row, values), is_new=number in made)
+        if told is None:
+            after.append(row)
+            continue
+        stands = refund_rows.changed(row, _values(tx, captured, row, told, settled.coins.get(number, [])))
+        if number in made:
+            stands = refund_rows.insert_refund(tx, stands._asdict(), wrong=NumberTaken)
+            refund_events.tell_status(tx, stands, captured.user_id)
+        else:
+            moved |= refund_rows.change_refund(tx, row, stands._asdict()) and row.origin != Origin.PROVIDER
+            refund_events.tell_change(tx, row, stands, captured.user_id)
+        after.append(stands)
     if policy is Clawback.FREEZE and captured.order is not None:
         for asset in settled.owing:
             _freeze(tx, captured, asset, about_id)
-    return settled.changed or moved
+    return settled.changed or moved, after
 
 
 def settle_rest(tx: Tx, captured: CapturedPayment, words: StatementText, policy: Clawback) -> None:
@@ -108,8 +115,7 @@ def move(tx: Tx, row: AnyRow, order: AnyRow, payment: AnyRow, cause: RefundCause
     refund_events.tell_change(tx, row, refund_rows.changed(row, wanted), order.user_id)
     captured = captured_payment(tx, order, payment, row.theirs) if after not in OPEN_REFUND else None
     for wallet in {grant.credit for grant in captured.grants} if captured is not None else ():
-        hold = clawback.hold_id(row.slot, wallet.user_id, hold_key(row.id, wallet.asset))
-        clawback.release_reserved(tx, row.slot, wallet, [hold], at=tx.now, rules=tx.core.rules.ledger)
+        clawback.release_reserved(tx, row.slot, wallet, row.id)
     return True
 
 
@@ -146,10 +152,13 @@ def new_row(captured: CapturedPayment, **values: Any) -> dict[str, Any]:
     }
 
 
-def _write_down(tx: Tx, captured: CapturedPayment, told: RefundTold, provider_account: str) -> Any:
-    """The row of a refund that is not ours, under way until `_values` says how it stands."""
+def _foreign(tx: Tx, captured: CapturedPayment, told: RefundTold, provider_account: str) -> Any:
+    """A refund that is not ours and was never told before: under way until `_values` says how it stands, and only then
+    written down."""
     row = new_row(
         captured,
+        id=tx.core.numbers.next(captured.slot),
+        seal=None,
         provider_account=provider_account,
         number_there=told.number,
         origin=Origin.PROVIDER,
@@ -158,15 +167,7 @@ def _write_down(tx: Tx, captured: CapturedPayment, told: RefundTold, provider_ac
         created_at=told.at,
         next_query_at=tx.now + FIRST_QUESTION,
     )
-    return refund_rows.insert_numbered_refund(tx, row)
-
-
-def _tell(tx: Tx, captured: CapturedPayment, before: AnyRow, after: Any, *, is_new: bool) -> None:
-    user_id = captured.order.user_id if captured.order is not None else ""
-    if is_new:
-        refund_events.tell_status(tx, after, user_id)
-    else:
-        refund_events.tell_change(tx, before, after, user_id)
+    return refund_rows.RefundRow(**row)
 
 
 def _after(row: AnyRow, told: RefundTold | None) -> RefundStatus:

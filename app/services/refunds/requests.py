@@ -26,7 +26,7 @@ from app.services.base.idempotency import Keyed, decided_for_owner
 from app.services.ledger import clawback
 from app.services.ledger.given_coins import gifts_of_payment
 from app.services.payments import payment_rows
-from app.services.refunds import refund_asks, refund_events, refund_rows, refund_status, settlement
+from app.services.refunds import refund_asks, refund_events, refund_rows, refund_status
 from app.services.refunds.captured_payments import (
     CapturedPayment,
     captured_payment,
@@ -189,24 +189,21 @@ def automatic_for_late_charge(tx: Tx, slot: int, order_id: int) -> int | None:
     return None if order is None else automatic_for_refused(tx, order, AFTER_END_REASON)
 
 
-def automatic_rest(tx: Tx, slot: int, payment_id: int, theirs: str) -> int | None:
+def automatic_rest(
+    tx: Tx, captured: CapturedPayment, refunds: Sequence[AnyRow], news: AnyRow | None = None
+) -> int | None:
     """A refund that we began by ourselves was refused because a part had been refunded elsewhere: one of what is left.
-    None if nothing is left, or if the refusal had another cause."""
-    payment = payment_rows.find_payment(tx, slot, payment_id)
-    order = payment_rows.find_order(tx, slot, payment.order_id) if payment is not None else None
-    captured = captured_payment(tx, order, payment, theirs) if order is not None and payment is not None else None
-    if captured is None or not captured.paid_minor:
-        return None
-    refunds = refunds_of(tx, captured)
-    if any(row.origin == Origin.AUTOMATIC for row in under_way(refunds)):
-        return None
+    None if nothing is left, or if the refusal had another cause. `refunds` are those of the capture as they stand now;
+    `news` is a fact that counts from now on."""
     last = max((row for row in refunds if row.origin == Origin.AUTOMATIC), key=_made_at, default=None)
-    left = left_to_refund(
-        standing(captured, refunds).part,
-        captured.paid_minor,
-        sum(row.amount_minor or 0 for row in under_way(refunds)),
-    )
-    if last is None or last.status != RefundStatus.DECLINED or last.ended_by or not 0 < left < last.amount_minor:
+    if last is None or captured.payment is None or not captured.paid_minor:
+        return None
+    going = under_way(refunds)
+    if last.status != RefundStatus.DECLINED or last.ended_by or any(row.origin == Origin.AUTOMATIC for row in going):
+        return None
+    part = standing(captured, refunds, news).part
+    left = left_to_refund(part, captured.paid_minor, sum(row.amount_minor or 0 for row in going))
+    if not 0 < left < last.amount_minor:
         return None
     return _insert_automatic(tx, captured, left, Clawback(last.policy), last.reason)
 
@@ -295,7 +292,7 @@ def _make(
     if lease:
         row |= _lease(tx, siblings)
     made = refund_rows.insert_refund(tx, row, wrong=KeyReused)
-    _tell(tx, captured, made)
+    refund_events.tell_status(tx, made, captured.user_id)
     before = part + Fraction(going, captured.paid_minor)
     _reserve(tx, captured, number, before, before + Fraction(amount, captured.paid_minor))
     return made
@@ -347,13 +344,8 @@ def _new(
 
 def _insert_automatic(tx: Tx, captured: CapturedPayment, amount: int, policy: Clawback, reason: str) -> int:
     row = refund_rows.insert_numbered_refund(tx, _new(tx, captured, amount, reason, policy, Origin.AUTOMATIC, ""))
-    _tell(tx, captured, row)
+    refund_events.tell_status(tx, row, captured.user_id)
     return int(row.id)
-
-
-def _tell(tx: Tx, captured: CapturedPayment, row: Any) -> None:
-    user_id = captured.order.user_id if captured.order is not None else ""
-    refund_events.tell_status(tx, row, user_id)
 
 
 def _reserve(tx: Tx, captured: CapturedPayment, refund_id: int, before: Fraction, after: Fraction) -> None:
@@ -365,13 +357,4 @@ def _reserve(tx: Tx, captured: CapturedPayment, refund_id: int, before: Fraction
         needs[grant.credit] = needs.get(grant.credit, 0) + need
     for wallet, need in needs.items():
         if need:
-            clawback.reserve(
-                tx,
-                captured.slot,
-                wallet,
-                need,
-                key=settlement.hold_key(refund_id, wallet.asset),
-                reference=str(refund_id),
-                at=tx.now,
-                rules=tx.core.rules.ledger,
-            )
+            clawback.reserve(tx, captured.slot, wallet, need, refund_id)

@@ -7,10 +7,11 @@ are booked, under the lock of the order. So no road books twice, and no order of
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from app.domain.gifts import GiftClawback
@@ -19,8 +20,9 @@ from app.domain.refunding import MONEY_KINDS, REFUND, REFUND_UNDONE, Clawback, R
 from app.models.base import AnyRow
 from app.services.base.context import Tx
 from app.services.base.transaction import Transaction
-from app.services.ledger import clawback
+from app.services.ledger import clawback, hold_rows
 from app.services.ledger.clawback import Booked, ClawbackResult, ClawbackTarget, StatementText
+from app.services.ledger.hold_rows import Held
 from app.services.ledger.ledger_transaction import LedgerTransaction
 from app.services.refunds import recall_rows
 from app.services.refunds.captured_payments import CapturedPayment
@@ -87,34 +89,46 @@ def settle(tx: Tx, wanted: Settlement) -> Settled:
         house = money.leg.credit
         journal = system(JOURNAL, house.asset, house.environment)
         places |= {(slot, house), (slot, _clearing(captured, house)), (slot, journal)}
-    with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now, with_lots=True) as books:
-        known, lots = _read(books, wanted, legs, claims)
+    stand = _Standing(tx, wanted, legs, claims)
+    open_books = partial(LedgerTransaction, tx, places, with_lots=True, ask=stand.ask)
+    with open_books() as books:
+        books.know_holds(stand.holds())
         if not clawback.expire_claimed(books, slot, claims):
-            return _book(tx, books, wanted, legs, claims, known, lots)
-    with LedgerTransaction(tx, tx.core.rules.ledger, places, tx.now, with_lots=True) as books:
-        return _book(tx, books, wanted, legs, claims, *_read(books, wanted, legs, claims))
+            return _book(books, stand)
+    with open_books() as books:
+        books.know_holds(stand.holds())
+        return _book(books, stand)
 
 
-def _read(
-    books: LedgerTransaction, wanted: Settlement, legs: Sequence[MoneyTarget], claims: Sequence[ClawbackTarget]
-) -> tuple[Mapping[uuid.UUID, Booked], clawback.LotsOfPurchase]:
-    """What was booked before, and the lots of the purchase: in one flight with the reserved coins, under the locks."""
-    slot = wanted.captured.slot
-    lots = clawback.ask_lots(books, slot, claims)
-    booked = clawback.ask_booked(books.tx, slot, _causes(legs, claims))
-    books.load_holds(slot, holds_of(wanted.captured, [*wanted.ending, *wanted.others]))
-    return booked(), lots
+@dataclass(slots=True)
+class _Standing:
+    """How the books of one captured payment must stand, and how they do: that is read in one flight with the locks."""
+
+    tx: Tx
+    wanted: Settlement
+    legs: Sequence[MoneyTarget]
+    claims: Sequence[ClawbackTarget]
+    booked: Callable[[], Mapping[uuid.UUID, Booked]] = field(init=False)
+    """Gives what was booked before because of each transfer."""
+    lots: clawback.LotsOfPurchase = field(init=False)
+    holds: Callable[[], Mapping[uuid.UUID, Held | None]] = field(init=False)
+    """Gives the reservations with these names."""
+    ending: Sequence[uuid.UUID] = field(init=False)
+    """What refunds that end with this may have reserved."""
+    others: Sequence[uuid.UUID] = field(init=False)
+    """What refunds that are under way may have reserved."""
+
+    def ask(self) -> None:
+        """Ask for that with what is sent next, which locks."""
+        captured, wanted = self.wanted.captured, self.wanted
+        self.booked = clawback.ask_booked(self.tx, captured.slot, _causes(self.legs, self.claims))
+        self.lots = clawback.ask_lots(self.tx, captured.slot, self.claims)
+        self.ending, self.others = holds_of(captured, wanted.ending), holds_of(captured, wanted.others)
+        self.holds = hold_rows.ask_holds(self.tx, captured.slot, [*self.ending, *self.others])
 
 
-def _book(
-    tx: Tx,
-    books: LedgerTransaction,
-    wanted: Settlement,
-    legs: Sequence[MoneyTarget],
-    claims: Sequence[ClawbackTarget],
-    known: Mapping[uuid.UUID, Booked],
-    lots: clawback.LotsOfPurchase,
-) -> Settled:
+def _book(books: LedgerTransaction, stand: _Standing) -> Settled:
+    tx, wanted, legs, claims, known = stand.tx, stand.wanted, stand.legs, stand.claims, stand.booked()
     captured, slot = wanted.captured, wanted.captured.slot
     changed, results = False, list[ClawbackResult]()
     for money in legs:
@@ -131,10 +145,10 @@ def _book(
             slot,
             claims,
             known,
-            lots,
+            stand.lots,
             policy=wanted.policy,
-            ending=holds_of(captured, wanted.ending),
-            spare=holds_of(captured, wanted.others),
+            ending=stand.ending,
+            spare=stand.others,
             words=wanted.words,
             recall=wanted.may_recall and tx.core.rules.gifts.clawback is GiftClawback.RECEIVER_FIRST,
         )
@@ -208,17 +222,10 @@ def _share(asset: str, booked: dict[str, int], due: int) -> dict[str, Any]:
     return share
 
 
-def hold_key(refund_id: int, asset: str) -> str:
-    return f"{refund_id}:{asset}"
-
-
 def holds_of(captured: CapturedPayment, refunds: Iterable[AnyRow]) -> list[uuid.UUID]:
     """The holds with which refunds of ours may have reserved coins."""
-    wallets, holds = {grant.credit for grant in captured.grants}, list[uuid.UUID]()
-    for refund in refunds:
-        for wallet in sorted(wallets):
-            holds.append(clawback.hold_id(captured.slot, wallet.user_id, hold_key(refund.id, wallet.asset)))
-    return holds
+    wallets = sorted({grant.credit for grant in captured.grants})
+    return [clawback.hold_of_refund(captured.slot, wallet, refund.id) for refund in refunds for wallet in wallets]
 
 
 def returned(known: Booked) -> int:

@@ -88,15 +88,12 @@ class Shop:
 
     def post(self, user: str, wanted: Any) -> None:
         core = self.world.core
-        core.whole.transact(
-            lambda tx: ledger.post(tx, slot_of_user(user), [wanted], at=tx.now, rules=core.rules.ledger)
-        )
+        core.whole.transact(lambda tx: ledger.post(tx, slot_of_user(user), [wanted]))
 
     def spend(self, user: str, amount: int) -> bool:
         """Whether the coins were there."""
         core, wanted = self.world.core, Spend(user, "coin", amount, f"sword {amount}", environment="sandbox")
-        rules = core.rules.ledger
-        done = core.whole.transact(lambda tx: ledger.spend(tx, slot_of_user(user), wanted, at=tx.now, rules=rules))
+        done = core.whole.transact(lambda tx: ledger.spend(tx, slot_of_user(user), wanted))
         return isinstance(done, Posted)
 
     def made_anchor(self) -> list[bytes]:

@@ -14,7 +14,7 @@ from app.domain.ledger import Lot, Posted
 from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.spending import Capture, HoldRequest, Spend, debit
 from app.services.audit.ledger import TELL_EVERY, AsOf, AuditState, Watch, audit_ledger, audit_slot
-from app.services.base.transaction import Sessions, transact
+from app.services.base.transaction import Sessions
 from app.services.ledger import clawback, spend
 from app.services.ledger.batches import book_batch
 from app.services.ledger.hold_rows import Held
@@ -157,11 +157,10 @@ def test_a_reversal_uncounts_the_day_of_the_spend_and_not_its_own(owner: WalletO
 def test_debits_by_operators_and_holds_of_refunds_do_not_count(owner: WalletOwner) -> None:
     owner.credit(100)
     owner.do(spend, debit(owner.user, "coin", 40, "d", reason="fraud", actor="ann"))
-    owner.do(clawback.reserve, owner.wallet(), 10, key="1:coin", reference="1")
+    owner.do(clawback.reserve, owner.wallet(), 10, 1)
     owner.spend(3)
     _proves(owner, 3, 3)
-    wallet = clawback.hold_id(owner.slot, owner.user, "1:coin")
-    owner.do(clawback.release_reserved, owner.wallet(), [wallet])
+    owner.do(clawback.release_reserved, owner.wallet(), 1)
     _proves(owner, 3, 3)
 
 
@@ -169,7 +168,7 @@ def test_spends_from_several_lots_and_in_batches_count_like_others(owner: Wallet
     for amount in (5, 6, 7):
         owner.credit(amount, lot=Lot(bonus=True))
     items = [Spend(owner.user, "coin", amount, f"b{amount}") for amount in (4, 8, 100)]
-    result = transact(owner.sessions, lambda tx: book_batch(tx, items, at=owner.now, all_or_nothing=False))
+    result = owner.books.transact(lambda tx: book_batch(tx, items, all_or_nothing=False))
     assert [code(answer) for answer in result.answers] == ["", "", "insufficient_funds"]
     _proves(owner, 12, 12)
 

@@ -197,7 +197,7 @@ def test_an_edit_behind_our_back_is_found(books: Books, edit: str) -> None:
 
 def test_coins_booked_as_a_purchase_that_no_fact_explains_are_found(books: Books) -> None:
     """Through the ledger's own door, so that the ledger in itself is in order."""
-    slot, at = books.paid.order.slot, books.world.clock.now()
+    slot = books.paid.order.slot
     gift = Transfer(
         scope="x",
         key="y",
@@ -206,7 +206,7 @@ def test_coins_booked_as_a_purchase_that_no_fact_explains_are_found(books: Books
         amount=1000,
         kind="purchase",
     )
-    books.world.core.whole.transact(lambda tx: ledger.post(tx, slot, [gift], at=at))
+    books.world.core.whole.transact(lambda tx: ledger.post(tx, slot, [gift]))
     (detail,) = [detail for what, detail in books.findings() if what == "transfer_unexplained"]
     assert f"purchase of 1000 coin, user alice; see `tillbook find {gift.id_in(slot)}`" in detail
 

@@ -91,7 +91,7 @@ def give(world: World, user: str, amount: int) -> None:
     slot = slot_of_user(user)
     coins = grant(user, "coin", amount, f"gift {amount}", reason="sorry", actor="ann", environment="sandbox")
     core = world.core
-    core.whole.transact(lambda tx: ledger.post(tx, slot, [coins], at=tx.now, rules=core.rules.ledger))
+    core.whole.transact(lambda tx: ledger.post(tx, slot, [coins]))
 
 
 @pytest.fixture
@@ -209,9 +209,7 @@ def test_what_lies_behind_the_first_page_is_proved_too(shop: Shop) -> None:
     ]
     for start in range(0, SEAL_PAGE, 100):
         some = coins[start : start + 100]
-        core.whole.transact(
-            partial(ledger.post, slot=slot, transfers=some, at=core.clock.now(), rules=core.rules.ledger)
-        )
+        core.whole.transact(partial(ledger.post, slot=slot, transfers=some))
     assert shop.audit() == []
     last = "SELECT id FROM transfers WHERE slot = :slot AND kind = 'grant' ORDER BY version DESC LIMIT 1"
     edit = f"UPDATE grant_seals SET seal = :seal WHERE slot = :slot AND transfer_id = ({last})"

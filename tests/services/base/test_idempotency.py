@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import func, select
@@ -10,6 +11,7 @@ from sqlalchemy import func, select
 from app.domain.numbers import slot_of_user
 from app.models.orders import Order
 from app.services.accounts.catalog import import_products, parse_catalogue
+from app.services.base.context import Tx
 from app.services.base.errors import (
     Invalid,
     KeyReused,
@@ -19,7 +21,7 @@ from app.services.base.errors import (
     UnknownProduct,
     UnknownWay,
 )
-from app.services.base.idempotency import keyed
+from app.services.base.idempotency import decided_once, keyed
 from app.services.calls import payment_starts
 from app.services.payments import orders
 from app.services.payments.orders import MOST_PAYMENTS, NewOrder, PayBy
@@ -153,3 +155,35 @@ def test_a_paid_or_expired_or_foreign_order_takes_no_further_attempt(world: Worl
             )
     with pytest.raises(NotFound):
         orders.add_payment(world.core, "bob", paid.order.id, PAGE, keyed("user:bob", "x", "add_payment", {}))
+
+
+@pytest.mark.parametrize("is_same", [True, False], ids=["the same request", "another request"])
+def test_a_request_that_waited_for_another_with_its_key_finds_what_that_one_made(
+    world: World, *, is_same: bool
+) -> None:
+    """The second one looks for the key before the first has committed, where the database lets it. Then it binds the
+    key too late: it runs again, and what it began is undone."""
+    slot, second = slot_of_user("alice"), keyed("app", "k", "verb", {"n": 1 if is_same else 2})
+    looked, made = threading.Event(), threading.Event()
+
+    def make_first(tx: Tx) -> int:
+        waiting.append(pool.submit(decided_once, world.core, slot, second, make_second))
+        looked.wait(0.2)  # on SQLite the second one cannot begin before the first has ended
+        return 1
+
+    def make_second(tx: Tx) -> int:
+        begun.append(tx.is_repeated)
+        looked.set()
+        made.wait(5)
+        return 2
+
+    begun, waiting = list[bool](), list[Future[int]]()
+    with ThreadPoolExecutor(1) as pool:
+        assert decided_once(world.core, slot, keyed("app", "k", "verb", {"n": 1}), make_first) == 1
+        made.set()
+        if is_same:
+            assert waiting[0].result() == 1
+        else:
+            with pytest.raises(KeyReused):
+                waiting[0].result()
+    assert begun in ([], [False]), "it was not made anew when it ran again"

@@ -18,7 +18,6 @@ from app.domain.spending import Spend, grant
 from app.models.events import EVENTS
 from app.services import ledger
 from app.services.base.errors import NotACursor, NotFound
-from app.services.base.transaction import transact
 from app.services.events import feed
 from tests.support.world import World, build_world
 
@@ -26,7 +25,7 @@ from tests.support.world import World, build_world
 def give(world: World, user: str, amount: int = 10) -> None:
     given = grant(user, "coin", amount, uuid.uuid4().hex, reason="a prize", actor="backend")
     slot = slot_of_user(user)
-    world.core.whole.transact(lambda tx: ledger.post(tx, slot, [given], at=tx.now, rules=tx.core.rules.ledger))
+    world.core.whole.transact(lambda tx: ledger.post(tx, slot, [given]))
 
 
 def place_all(world: World) -> int:
@@ -72,7 +71,7 @@ def test_a_transaction_held_open_while_others_commit_is_not_passed_by(world: Wor
 
     def slowly() -> None:
         def work(tx: Any) -> None:
-            ledger.post(tx, slot_of_user("late"), [given], at=tx.now, rules=tx.core.rules.ledger)
+            ledger.post(tx, slot_of_user("late"), [given])
             written.set()
             assert go_on.wait(60)
 
@@ -123,7 +122,7 @@ def test_a_reader_may_want_some_types_or_one_user_only(world: World) -> None:
     give(world, "alice")
     give(world, "bob")
     spend = Spend("alice", "coin", 4, "s", actor="backend")
-    world.core.whole.transact(lambda tx: ledger.spend(tx, slot_of_user("alice"), spend, at=tx.now))
+    world.core.whole.transact(lambda tx: ledger.spend(tx, slot_of_user("alice"), spend))
     place_all(world)
     assert [event.type for event in follow(world, user_id="alice")[0]] == ["coins.credited", "coins.spent"]
     spent, cursor = follow(world, types=[EventType.COINS_SPENT])
@@ -181,7 +180,7 @@ def test_a_backend_that_wants_no_spends_has_none_written(world: World) -> None:
     slot = slot_of_user("alice")
     for number in range(3):
         spend = Spend("alice", "coin", 3 + 2 * number, f"s{number}")  # the last one leaves the open lot
-        quiet.core.whole.transact(lambda tx, spend=spend: ledger.spend(tx, slot, spend, at=tx.now, rules=unwanted))
+        quiet.core.whole.transact(lambda tx, spend=spend: ledger.spend(tx, slot, spend))
     place_all(world)
     assert [event.type for event in follow(world)[0]] == ["coins.credited"]
 
@@ -190,9 +189,9 @@ def test_what_is_rolled_back_is_not_told(world: World) -> None:
     given = grant("alice", "coin", 10, "k", reason="a prize", actor="backend")
 
     def work(tx: Any) -> None:
-        ledger.post(tx, slot_of_user("alice"), [given], at=world.clock.now())
+        ledger.post(tx, slot_of_user("alice"), [given])
         raise KeyError("no")
 
     with pytest.raises(KeyError):
-        transact(world.core.whole.sessions, work)
+        world.core.whole.transact(work)
     assert place_all(world) == 0

@@ -29,6 +29,7 @@ from app.services.reports.general_ledger import ADJUSTMENT_COLUMNS, adjustments_
 from app.services.reports.unspent_coins import unspent_coins
 from tests.services.finance.conftest import CHINA, Shop, line
 from tests.support.database_console import edit
+from tests.support.ledger_core import books_at
 
 MEI, LI = "operator:mei", "operator:li"
 END = month_span("2026-01", CHINA).until
@@ -158,7 +159,7 @@ def test_at_every_moment_it_is_the_naive_sum_by_accounting_time(shop: Shop) -> N
             told = at - timedelta(hours=chance.choice((0, 0, 1, 30, 900))) + timedelta(seconds=chance.choice((0, 5)))
             pair = [system(code, "CNY") for code in chance.sample(("clearing:a", "sales", "suspense", "bank:a"), 2)]
             transfer = Transfer("t", str(next(keys)), *pair, chance.randrange(1, 999), "payment", effective_at=told)
-            transact(core.whole.sessions, lambda s, t=transfer, now=at: post(s, int(t.key) % 9, [t], at=now))
+            books_at(core.whole.sessions, at).transact(lambda tx, t=transfer: post(tx, int(t.key) % 9, [t]))
         if shop.world.clock.now() < (until := month_span(month, CHINA).until + timedelta(days=2)):
             shop.go_to(until)
         shop.write_checkpoints()

@@ -103,7 +103,7 @@ class Diary:
     def spend(self, user: str, amount: int) -> None:
         wanted = Spend(user, "coin", amount, f"diary-{next(self.keys)}", environment="sandbox")
         core = self.world.core
-        done = core.whole.transact(lambda tx: ledger.spend(tx, slot_of_user(user), wanted, at=tx.now))
+        done = core.whole.transact(lambda tx: ledger.spend(tx, slot_of_user(user), wanted))
         if hasattr(done, "balance"):
             self.spends.append((user, done.id))
 
@@ -113,7 +113,7 @@ class Diary:
             return
         user, transfer = self.spends.pop(number % len(self.spends))
         wanted = Reverse(transfer, f"undo-{next(self.keys)}", "a test", "test", amount)  # type: ignore[arg-type]
-        self.world.core.whole.transact(lambda tx: reverse(tx, slot_of_user(user), wanted, at=tx.now))
+        self.world.core.whole.transact(lambda tx: reverse(tx, slot_of_user(user), wanted))
 
     def give(self, giver: str, receiver: str, amount: int) -> None:
         if self.friends.balance(giver).balance >= amount:

@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.ledger import MAX_AMOUNT, BalanceOverflow, InvalidTransfer, KeyConflict, Posted, system, wallet
 from app.domain.spending import Spend, grant
-from app.services.base.transaction import Sessions, transact
+from app.services.base.transaction import Sessions
 from app.services.ledger import post
 from app.services.ledger.batches import BatchResult, book_batch
 from tests.support.wallet_owner import WalletOwner, code
@@ -24,7 +24,7 @@ def users(books: Sessions) -> list[WalletOwner]:
 
 
 def _batch(users: list[WalletOwner], items: list[Any], *, together: bool) -> BatchResult:
-    return transact(users[0].sessions, lambda s: book_batch(s, items, at=users[0].now, all_or_nothing=together))
+    return users[0].books.transact(lambda tx: book_batch(tx, items, all_or_nothing=together))
 
 
 def _grant(owner: WalletOwner, amount: int, key: str) -> Any:

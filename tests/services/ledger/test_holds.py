@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -12,10 +12,11 @@ import pytest
 from app.domain.ledger import InvalidTransfer, KeyConflict, Lot, NoSuchEntry, Posted, Refused, Transfer, system
 from app.domain.limits import LedgerRules, SpendLimit
 from app.domain.spending import Capture, HoldRequest, Spend, debit
-from app.services.base.transaction import Sessions, Transaction, read
+from app.services.base.context import Tx
+from app.services.base.transaction import Sessions, read
 from app.services.ledger import balance, balances, post, spend
-from app.services.ledger.clawback import hold_id, release_reserved, reserve
-from app.services.ledger.hold_rows import Held, find_hold
+from app.services.ledger.clawback import hold_of_refund, release_reserved, reserve
+from app.services.ledger.hold_rows import Held, find_hold, find_holds
 from app.services.ledger.holds import capture, hold, release
 from app.services.ledger.ledger_transaction import LedgerTransaction
 from tests.support.wallet_owner import DAY, HOUR, NOW, WalletOwner, code
@@ -234,14 +235,14 @@ def test_a_hold_that_somebody_found_over_is_expired_for_its_capture_too(owner: W
 
 def test_the_reservation_of_a_refund_is_no_hold_of_a_caller(owner: WalletOwner) -> None:
     owner.credit(10)
-    assert owner.do(reserve, owner.wallet(), 6, key="refund-1", reference="1") == 6
-    reserved = hold_id(owner.slot, owner.user, "refund-1")
+    assert owner.do(reserve, owner.wallet(), 6, 1) == 6
+    reserved = hold_of_refund(owner.slot, owner.wallet(), 1)
     with pytest.raises(NoSuchEntry):
         owner.do(release, reserved)
     with pytest.raises(NoSuchEntry):
         owner.do(capture, Capture(reserved, "c"))
     assert owner.balance().held == 6
-    owner.do(release_reserved, owner.wallet(), [reserved])
+    owner.do(release_reserved, owner.wallet(), 1)
     assert owner.balance().held == 0
     assert owner.findings() == []
 
@@ -263,9 +264,9 @@ def test_holds_that_were_read_before_end_with_those_that_were_not(owner: WalletO
     made = [_hold(owner, 3, "first"), _hold(owner, 4, "second")]
     owner.now += 2 * HOUR
 
-    def look(session: Transaction, slot: int, *, at: datetime, rules: LedgerRules) -> None:
-        with LedgerTransaction(session, rules, [(slot, owner.wallet())], at) as books:
-            books.load_holds(slot, [held.id for held in made[:loaded]])
+    def look(tx: Tx, slot: int) -> None:
+        with LedgerTransaction(tx, [(slot, owner.wallet())]) as books:
+            books.know_holds(find_holds(tx, slot, [held.id for held in made[:loaded]]))
             books.expire(slot, owner.wallet())
 
     owner.do(look)

@@ -17,7 +17,7 @@ from app.domain.ledger import KeyConflict, Lot, Posted, Transfer, system
 from app.domain.limits import LedgerRules
 from app.domain.spending import HoldRequest, Spend
 from app.services.base.statements import WIRE
-from app.services.base.transaction import Sessions, transact
+from app.services.base.transaction import Sessions
 from app.services.ledger import post, spend
 from app.services.ledger.accounts import STATE
 from app.services.ledger.batches import book_batch
@@ -108,13 +108,13 @@ def test_a_spend_takes_two_statements_and_the_long_way_five_of_however_many_lots
 def test_what_was_rolled_back_is_not_remembered(owner: WalletOwner) -> None:
     """Two postings in one transaction that fails: the second one reads what the first one has made."""
 
-    def failing(session: Any) -> None:
+    def failing(tx: Any) -> None:
         for number in ("1", "2"):
-            post(session, owner.slot, _order(owner, number), at=NOW)
+            post(tx, owner.slot, _order(owner, number))
         raise RuntimeError("the transaction fails")
 
     with pytest.raises(RuntimeError):
-        transact(owner.sessions, failing)
+        owner.books.transact(failing)
     owner.do(post, _order(owner, "3"))
     owner.do(post, _order(owner, "4"))
     assert owner.balance().balance == 132
@@ -172,7 +172,7 @@ def test_a_batch_that_is_not_applied_leaves_a_hold_that_is_over_for_the_next_to_
     assert isinstance(held, Held)
     owner.now += HOUR
     items = [Spend(owner.user, "coin", 10, "a"), Spend(owner.user, "coin", 10, "b")]
-    answer = transact(owner.sessions, lambda s: book_batch(s, items, at=owner.now, all_or_nothing=True))
+    answer = owner.books.transact(lambda tx: book_batch(tx, items, all_or_nothing=True))
     assert not answer.applied
     assert owner.balance().held == 7
     assert owner.findings() == []

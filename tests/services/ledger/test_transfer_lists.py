@@ -38,12 +38,12 @@ def _listed(world: World, wanted: TransferFilter, size: int = 3) -> list[ListedT
 
 def _grant(world: World, user: str, amount: int, key: str) -> Posted:
     transfer = grant(user, "coin", amount, key, reason="welcome", actor="backend:shop", reference="r")
-    return world.core.whole.transact(lambda tx: ledger.post(tx, slot_of_user(user), [transfer], at=tx.now))[0]
+    return world.core.whole.transact(lambda tx: ledger.post(tx, slot_of_user(user), [transfer]))[0]
 
 
 def _spend(world: World, user: str, amount: int, key: str) -> Posted:
     request = Spend(user, "coin", amount, key)
-    spent = world.core.whole.transact(lambda tx: ledger.spend(tx, slot_of_user(user), request, at=tx.now))
+    spent = world.core.whole.transact(lambda tx: ledger.spend(tx, slot_of_user(user), request))
     assert isinstance(spent, Posted)
     return spent
 
@@ -86,7 +86,7 @@ def test_what_a_user_owes_has_transfers_of_its_own(world: World) -> None:
     buyer = Buyer(world)
     buyer.pay()
     request = Spend(buyer.user, "coin", 66, "s", environment="sandbox")
-    world.core.whole.transact(lambda tx: ledger.spend(tx, buyer.slot, request, at=tx.now))
+    world.core.whole.transact(lambda tx: ledger.spend(tx, buyer.slot, request))
     number = buyer.ask()
     refund_calls.work_on_refund(world.core, number)
     debt = debt_of(wallet(buyer.user, "coin", "sandbox"))

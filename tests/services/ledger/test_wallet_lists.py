@@ -56,7 +56,7 @@ def _buy(world: World, key: str) -> int:
 
 def _spend(world: World, amount: int, key: str) -> None:
     request = Spend("alice", "coin", amount, key, environment="sandbox")
-    assert isinstance(world.core.whole.transact(lambda tx: ledger.spend(tx, ALICE, request, at=tx.now)), Posted)
+    assert isinstance(world.core.whole.transact(lambda tx: ledger.spend(tx, ALICE, request)), Posted)
 
 
 def _grant(world: World, amount: int, key: str, days: int | None = None) -> None:
@@ -64,7 +64,7 @@ def _grant(world: World, amount: int, key: str, days: int | None = None) -> None
     transfer = grant(
         "alice", "coin", amount, key, reason="welcome", actor="backend:shop", reference="gift-1", expires_at=expires_at
     )
-    world.core.whole.transact(lambda tx: ledger.post(tx, ALICE, [transfer], at=tx.now))
+    world.core.whole.transact(lambda tx: ledger.post(tx, ALICE, [transfer]))
 
 
 def test_a_lot_tells_what_is_left_of_it_when_it_expires_and_which_order_bought_it(world: World) -> None:
@@ -130,7 +130,7 @@ def test_lots_that_come_in_while_somebody_pages_come_at_the_end(world: World) ->
 def _hold(world: World, amount: int, key: str, seconds: int = 3600, user: str = "alice", asset: str = "coin") -> Held:
     request = HoldRequest(user, asset, amount, key, seconds, reference=f"room-{key}", note="n", actor="backend:shop")
     slot = slot_of_user(user)
-    held = world.core.whole.transact(lambda tx: holds.hold(tx, slot, request, at=tx.now))
+    held = world.core.whole.transact(lambda tx: holds.hold(tx, slot, request))
     assert isinstance(held, Held)
     return held
 
@@ -143,11 +143,11 @@ def test_holds_are_found_by_state_newest_first(world: World) -> None:
     _grant(world, 100, "g")
     made = {name: _hold(world, 10, name) for name in ("open", "captured", "released", "short")}
     taken = Capture(made["captured"].id, "c", 10)
-    world.core.whole.transact(lambda tx: holds.capture(tx, ALICE, taken, at=tx.now))
-    world.core.whole.transact(lambda tx: holds.release(tx, ALICE, made["released"].id, at=tx.now))
+    world.core.whole.transact(lambda tx: holds.capture(tx, ALICE, taken))
+    world.core.whole.transact(lambda tx: holds.release(tx, ALICE, made["released"].id))
     world.clock.advance(60)
     made["short"] = _hold(world, 5, "later", seconds=30)
-    world.core.whole.transact(lambda tx: holds.capture(tx, ALICE, Capture(made["short"].id, "c2", 2), at=tx.now))
+    world.core.whole.transact(lambda tx: holds.capture(tx, ALICE, Capture(made["short"].id, "c2", 2)))
     newest = _holds(world)
     assert [(hold.created_at, hold.id.int) for hold in newest] == sorted(
         ((hold.created_at, hold.id.int) for hold in newest), reverse=True
@@ -166,7 +166,7 @@ def test_holds_are_found_by_state_newest_first(world: World) -> None:
 def test_a_hold_whose_time_is_over_is_expired_before_and_after_the_worker_comes(world: World) -> None:
     _grant(world, 10, "g")
     held = _hold(world, 7, "h", seconds=30)
-    world.core.whole.transact(lambda tx: holds.capture(tx, ALICE, Capture(held.id, "c", 3), at=tx.now))
+    world.core.whole.transact(lambda tx: holds.capture(tx, ALICE, Capture(held.id, "c", 3)))
     world.clock.advance(30)
     for _ in range(2):
         assert _holds(world, state="open") == []
@@ -193,6 +193,6 @@ def test_holds_are_of_one_user_and_perhaps_one_wallet(world: World) -> None:
 def test_what_a_refund_reserves_is_no_hold_of_a_caller(world: World) -> None:
     _grant(world, 10, "g")
     name = wallet("alice", "coin")
-    world.core.whole.transact(lambda tx: reserve(tx, ALICE, name, 4, key="r", reference="1", at=tx.now))
+    world.core.whole.transact(lambda tx: reserve(tx, ALICE, name, 4, 1))
     assert world.core.whole.read(lambda tx: ledger.balance(tx, ALICE, name)).held == 4
     assert _holds(world) == []

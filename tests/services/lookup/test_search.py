@@ -101,7 +101,7 @@ def test_transfers_and_holds_are_found_by_their_uuids(world: World) -> None:
         assert (thing.order, thing.user) == ((view.order.id, "bob") if is_coins else (None, None))
     assert len(rows) == 3
     request = HoldRequest(user_id="bob", asset="coin", amount=5, key="h", seconds=60, environment="sandbox")
-    held = world.core.whole.transact(lambda tx: holds.hold(tx, slot, request, at=tx.now, rules=tx.core.rules.ledger))
+    held = world.core.whole.transact(lambda tx: holds.hold(tx, slot, request))
     assert not isinstance(held, Refused)
     assert [(thing.kind, thing.status, thing.user) for thing in found(world, held.id)] == [("hold", "open", "bob")]
     assert kinds(world, held.id.hex) == kinds(world, held.id)

@@ -16,12 +16,12 @@ from app.domain.numbers import slot_of_number, slot_of_user
 from app.domain.refunding import Clawback
 from app.models.history import CallMade
 from app.providers.errors import Unknown
-from app.services.accounts import freezes
 from app.services.base.errors import NotACursor, NotFound
 from app.services.base.idempotency import keyed
 from app.services.base.reported_fact import ReportedFact
 from app.services.calls import payment_queries, refund_calls
 from app.services.facts.owner import tell
+from app.services.ledger import freezes
 from app.services.lookup.entries import EntryKind, TimelineEntry, sentence
 from app.services.lookup.timeline import timeline
 from app.services.payments import expiry

@@ -76,7 +76,7 @@ class House:
     def spend(self, user: str, key: str, core: Core | None = None) -> None:
         core, slot = core or self.core, slot_of_user(user)
         request = Spend(user, "coin", 10, key, environment=LIVE)
-        core.at(slot).transact(lambda tx: ledger.spend(tx, slot=slot, request=request, at=tx.now))
+        core.at(slot).transact(lambda tx: ledger.spend(tx, slot=slot, request=request))
 
     def buys(self, user: str) -> int:
         payment: int = self.world.order(user, key=f"order-{user}").payments[-1].id

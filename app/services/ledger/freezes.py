@@ -96,7 +96,7 @@ def apply(tx: Tx, slot: int, wanted: Change, *, refund_id: int | None = None, re
     }
     number = insert_numbered(tx, Freeze.__table__, tx.core.numbers, row)
     entry_made = marks.Freezing(**{name: value for name, value in row.items() if name != "slot"}, id=number)
-    with LedgerTransaction(tx, tx.core.rules.ledger, [(slot, name) for name in names], at) as books:
+    with LedgerTransaction(tx, [(slot, name) for name in names]) as books:
         for name in names:
             book = books.book(slot, name)
             book.frozen = wanted.frozen
