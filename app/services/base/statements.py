@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -43,7 +44,17 @@ class Transaction:
     statements in the order of the code. `transact` flushes before it commits; whoever commits by hand has to do so.
     """
 
-    __slots__ = ("__weakref__", "_checks", "_connection", "_to_say", "_waiting", "begins", "cause", "engine", "is_repeated")
+    __slots__ = (
+        "__weakref__",
+        "_checks",
+        "_connection",
+        "_to_say",
+        "_waiting",
+        "begins",
+        "cause",
+        "engine",
+        "is_repeated",
+    )
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -94,10 +105,10 @@ class Transaction:
         if checks:
             _raise_first_wrong(checks)
 
-    def once_committed(self, say: Callable[[], object]) -> None:
-        """Call `say`, which logs or counts what was done, after the commit. What is undone is never said, and what is
-        repeated is said once; nothing is said if the process dies in between."""
-        self._to_say.append(say)
+    def once_committed(self, say: Callable[..., object], *words: Any, **named: Any) -> None:
+        """Call `say`, which logs or counts what was done, after the commit: what is undone is never said, and what is
+        repeated is said once. Nothing is said if the process dies in between."""
+        self._to_say.append(partial(say, *words, **named))
 
     def say_what_was_done(self) -> None:
         """For whoever has committed."""
