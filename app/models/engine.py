@@ -60,6 +60,9 @@ def engine_options(url: str, *, durable: bool = True, only_reads: bool = False) 
     if make_url(url).get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": SQLITE_BUSY_MS / 1000}}
     options = " ".join(f"-c {name}={value}" for name, value in (_SESSION | _DEAD_CLIENT).items())
+    # After a failover the address may lead to a standby for a while. A connection to it would stay in the pool, and
+    # refuse each payment for as long as the process lives.
+    wanted = "any" if only_reads else make_url(url).query.get("target_session_attrs", "read-write")
     if only_reads:
         options += " -c default_transaction_read_only=on"
     return {
@@ -70,6 +73,7 @@ def engine_options(url: str, *, durable: bool = True, only_reads: bool = False) 
         "connect_args": {
             "options": options,
             "connect_timeout": DATABASE_CONNECT_SECONDS,
+            "target_session_attrs": wanted,
             # What is often run is prepared by `services.base.wire`. psycopg would forget all that a connection has
             # prepared, that wire's too, whenever a transaction is rolled back, and each read ends so.
             "prepare_threshold": None,

@@ -65,6 +65,30 @@ def test_the_server_does_not_keep_the_locks_of_a_host_that_vanished_for_hours() 
     assert 0 < told["tcp_user_timeout"] <= 30_000
 
 
+def test_a_standby_is_no_place_to_pay_and_is_read_by_whoever_says_so() -> None:
+    """Else a connection that was opened to it in a failover would stay, and refuse each payment, when that is over."""
+    with databases.postgres_database() as url:
+        name = make_url(url).database
+        with databases.admin() as admin:
+            admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        paying = prepare(create_engine(url, **engine_options(url)))
+        with pytest.raises(OperationalError, match="read-only"):
+            paying.connect()
+        said = f"{url}&target_session_attrs=any"
+        for reading in (
+            create_engine(url, **engine_options(url, only_reads=True)),
+            create_engine(said, **engine_options(said)),
+        ):
+            with reading.connect() as connection:
+                assert connection.scalar(text("SHOW transaction_read_only")) == "on"
+            reading.dispose()
+        with databases.admin() as admin:
+            admin.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        with paying.connect() as connection:
+            assert connection.scalar(text("SHOW transaction_read_only")) == "off"
+        paying.dispose()
+
+
 def test_a_statement_of_a_migration_takes_as_long_as_the_books_are_large() -> None:
     said: dict[str, object] = {}
 
