@@ -84,7 +84,7 @@ def apply_fact(tx: Tx, reported: ReportedFact) -> Applied:
         applied = _apply(tx, stored, locked)
     else:
         applied = _carry_out(tx, stored, decision, locked)
-    report_fact(reported, applied)
+    tx.once_committed(report_fact, reported, applied)
     return applied if reported.buyer is None else replace(applied, buyer=reported.buyer)
 
 
@@ -98,7 +98,7 @@ def apply_stored(tx: Tx, reported: ReportedFact, fact_id: int) -> Applied:
     if not can_be_looked_at_again(known):
         return Applied(Outcome.DUPLICATE, known.outcome, reported.slot, fact_id, known.payment_id)
     applied = _apply(tx, StoredFact(reported, fact_id, UNDECIDED, known), locked)
-    report_fact(reported, applied)
+    tx.once_committed(report_fact, reported, applied)
     return applied if reported.buyer is None else replace(applied, buyer=reported.buyer)
 
 
