@@ -36,6 +36,7 @@ class Retried(StrEnum):
     AGREEMENT = "charging, asking about or ending an agreement, without an answer"
     WAITING_FACT = "fact whose cause may still come"
     HISTORY = "page of a history that cannot be read"
+    KEYS = "renewing a provider's keys"
     FAILED_DELIVERY = "event that its receiver did not take"
     UNTRIED_DELIVERY = "event that nobody looked at, since the receiver was away"
     ENDPOINT_DOWN = "endpoint that took nothing several times in a row"
@@ -86,6 +87,8 @@ RETRIES: Mapping[Retried, Retry] = {
     # Most of a day; then the feed goes on behind the page's window. Only failures of one kind in a row count, and no
     # calls that did not happen.
     Retried.HISTORY: Retry(doubling(120, HOUR), most=23, jitter=0),
+    # Without them no message of the provider can be believed.
+    Retried.KEYS: Retry(doubling(30, HOUR)),
     Retried.FAILED_DELIVERY: Retry((5, 30, 120, 600, 1800, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY)),
     # Soon, for that says nothing about the event, and a receiver that restarts is back in seconds. Seldom from the
     # seventh time on: this event may be what it dies of.
