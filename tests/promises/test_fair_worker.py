@@ -75,7 +75,7 @@ def worker_of(world: World) -> Iterator[None]:
 def due_payment(world: World, user: str, key: str = "k1") -> int:
     """A payment whose query is due, begun by a process of its own."""
     web = replace(world, core=replace(world.core, bulkheads=Bulkheads()))
-    number = web.order(user, key=key).payments[0].id
+    number: int = web.order(user, key=key).payments[0].id
     world.clock.advance(6)
     return number
 
