@@ -28,7 +28,7 @@ from app.providers.verbs import Refreshes
 from app.services.accounts.provider_keys import DatabaseKeys
 from app.services.agreements import agreement_rows
 from app.services.base.context import Bulkheads, Core
-from app.services.base.leases import LeaseQueue, in_turns
+from app.services.base.leases import LeaseQueue, in_turns, next_try
 from app.services.base.statements import Statement
 from app.services.bills import readings
 from app.services.calls import (
@@ -77,9 +77,9 @@ BILLS_PAUSE = timedelta(minutes=1)
 BILLS_IN_ROUND = 10
 REFRESH_SECONDS = 30.0
 """How long a plugin may take to renew its keys."""
-KEYS, SCANS, ORDERS, LEDGER = "keys", "scans", "orders that end", "holds and lots that end"
+KEY_RENEWALS, SCANS, ORDERS, LEDGER = "keys", "scans", "orders that end", "holds and lots that end"
 UNBOOKED_BILLS = "bills that are not booked"
-EVENTS, DELIVERIES = "events without a position", "deliveries"
+UNPLACED_EVENTS, UNSENT_EVENTS = "events without a position", "deliveries"
 """Kinds of work beside the queues."""
 OLD = (
     inbox.delete_old_messages,
@@ -143,12 +143,11 @@ class Worker:
     ) -> None:
         """`is_current` says whether the slots still lie where this process believes; cheap."""
         self._core = core
-        kinds = (KEYS, *(queue.kind for queue in QUEUES))
-        self._cores = {kind: replace(core, bulkheads=Bulkheads()) for kind in kinds}
+        self._cores = {kind: replace(core, bulkheads=Bulkheads()) for kind in (KEY_RENEWALS, *(q.kind for q in QUEUES))}
         """Each kind of work has its own places at each provider account: none takes those of another."""
         self._slots_are_current = is_current
         self._keys = tuple(keys)
-        self._refresh_at: dict[str, float] = {}
+        self._refresh_at: dict[str, datetime] = {}
         self._refreshes_failed = Counter[str]()
         self._look_for_waiting_at = 0.0
         self._waiting_after = 0
@@ -231,8 +230,8 @@ class Worker:
             SCANS: scans.any_due(feeds),
             ORDERS: expiry.ANY_OVER,
             LEDGER: ledger_expiry.ANY_EXPIRY_DUE,
-            EVENTS: event_feed.ANY_UNPLACED,
-            DELIVERIES: deliveries.ANY_DELIVERY_DUE,
+            UNPLACED_EVENTS: event_feed.ANY_UNPLACED,
+            UNSENT_EVENTS: deliveries.ANY_DELIVERY_DUE,
             UNBOOKED_BILLS: bill_bookings.any_unbooked(account.name for account in self._core.registry),
         }
 
@@ -242,7 +241,7 @@ class Worker:
         yield Lane("copies of keys", self._copy_keys)
         for account in accounts:  # before whatever needs the keys
             if isinstance(account.provider, Refreshes):
-                yield Lane(f"{KEYS} of {account.name}", partial(self._refresh_keys, account, account.provider))
+                yield Lane(f"{KEY_RENEWALS} of {account.name}", partial(self._refresh_keys, account, account.provider))
         for queue in QUEUES:
             for name in names if queue.leases.by_account else ():
                 yield Lane(f"{queue.kind} of {name}", partial(self._queue_round, queue, only=(name,)), queue.kind)
@@ -250,17 +249,17 @@ class Worker:
             rest = tuple(names) if queue.leases.by_account else ()
             yield Lane(queue.kind, partial(self._queue_round, queue, never=rest), queue.kind)
         for account in accounts:
-            yield Lane(f"bills of {account.name}", partial(self._bills, account))
             for feed, minutes in account.scan.items():
                 read = partial(self._scan, account, feed, timedelta(minutes=minutes))
                 yield Lane(f"scan of {account.name} {feed}", read, SCANS)
+            yield Lane(f"bills of {account.name}", partial(self._bills, account))
         yield Lane(ORDERS, lambda: expiry.expire_due_orders(self._core, BATCH), ORDERS)
         yield Lane("facts that wait", self._waiting_facts)
         yield Lane(LEDGER, self._ledger, LEDGER)
         yield Lane("checkpoints", self._checkpoints)
         yield Lane(UNBOOKED_BILLS, lambda: bill_bookings.book_due_bills(self._core, BATCH), UNBOOKED_BILLS)
-        yield Lane(EVENTS, lambda: event_feed.place_events(self._core), EVENTS)
-        yield Lane(DELIVERIES, self._deliver, DELIVERIES)
+        yield Lane(UNPLACED_EVENTS, lambda: event_feed.place_events(self._core), UNPLACED_EVENTS)
+        yield Lane(UNSENT_EVENTS, self._deliver, UNSENT_EVENTS)
         yield Lane("old rows", self._old_rows)
         yield Lane("old calls", self._old_calls)
 
@@ -333,8 +332,7 @@ class Worker:
             _log.exception("recognition_failed")
 
     def _bills(self, account: ProviderAccount) -> int:
-        """Bills that lie unread, and days whose bills are to be compared with the books. One that is long, or has to be
-        fetched again from a provider that hangs, keeps no other account's waiting."""
+        """Bills that lie unread, and days whose bills are to be compared with the books."""
         core, now = self._core, self._core.clock.now()
         idle_since = self._no_bill_at.get(account.name)
         if idle_since is not None and abs(now - idle_since) < BILLS_PAUSE:
@@ -387,13 +385,16 @@ class Worker:
 
     def _refresh_keys(self, account: ProviderAccount, provider: Refreshes) -> int:
         """Lets a plugin renew its keys, on the timer that it names; sooner where that failed."""
-        name = account.name
-        if time.monotonic() < self._refresh_at.get(name, 0.0):
+        name, now = account.name, self._core.clock.now()
+        if now < self._refresh_at.get(name, now):
             return 0
-        called = call_provider(self._cores[KEYS], account, "refresh", provider.refresh, seconds=REFRESH_SECONDS)
-        pause = float(provider.refresh_seconds)
-        if not called.answered:
-            pause = min(pause, pause_seconds(Retried.KEYS, self._refreshes_failed[name], jitter=0.5))
-        self._refreshes_failed[name] = 0 if called.answered else self._refreshes_failed[name] + 1
-        self._refresh_at[name] = time.monotonic() + pause
+        core = self._cores[KEY_RENEWALS]
+        called = call_provider(core, account, "refresh", provider.refresh, seconds=REFRESH_SECONDS)
+        again = now + timedelta(seconds=provider.refresh_seconds)
+        if called.answered:
+            self._refreshes_failed[name] = 0
+        else:
+            again = min(again, next_try(now, Retried.KEYS, self._refreshes_failed[name]))
+            self._refreshes_failed[name] += 1
+        self._refresh_at[name] = again
         return 0

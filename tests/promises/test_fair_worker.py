@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from app.providers.errors import Unknown
 from app.providers.facts import Fact, Ref
 from app.providers.registry import ProviderAccount
 from app.services.base.context import Bulkheads
@@ -32,6 +33,7 @@ class Slow:
     asked: list[Ref] = field(default_factory=list)
     refresh_seconds: int = 3600
     hangs_over_keys: bool = False
+    keys_are_there: bool = True
     refreshed: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     def __getattr__(self, name: str) -> Any:
@@ -47,6 +49,15 @@ class Slow:
         self.refreshed.release()
         if self.hangs_over_keys:
             self.wait(Ref())
+        if not self.keys_are_there:
+            raise Unknown("no answer")
+
+    def renewals(self) -> int:
+        """How often the keys were to be renewed since this was asked last."""
+        count = 0
+        while self.refreshed.acquire(blocking=False):
+            count += 1
+        return count
 
     def asked_about(self, payment_id: int) -> bool:
         return any(ref.ours == str(payment_id) for ref in self.asked)
@@ -129,3 +140,18 @@ def test_a_provider_that_hangs_when_its_keys_are_renewed_keeps_no_other_from_ren
             assert healthy.refreshed.acquire(timeout=20)
         finally:
             answers.set()
+
+
+@pytest.mark.one_database
+def test_keys_that_could_not_be_renewed_are_renewed_a_minute_later_and_then_on_their_own_timer(world: World) -> None:
+    provider = Slow(world.account.provider, lambda _: None, keys_are_there=False)
+    worker = Worker(slowed(world, provider).core)
+
+    def renewals_after(seconds: int) -> int:
+        world.clock.advance(seconds)
+        worker.run_once()
+        return provider.renewals()
+
+    assert [renewals_after(seconds) for seconds in (0, 0, 60)] == [1, 0, 1]
+    provider.keys_are_there = True
+    assert [renewals_after(seconds) for seconds in (100, 100, 3600)] == [1, 0, 1]

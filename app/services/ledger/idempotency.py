@@ -36,7 +36,7 @@ IDS_AT_ONCE = 64
 """One statement looks for so many ids."""
 
 T, L, R = TRANSFERS.c, LOTS.c, REFUSALS.c
-DEBIT, CREDIT = ACCOUNTS.alias("debit_account"), ACCOUNTS.alias("credit_account")
+_DEBIT, _CREDIT = ACCOUNTS.alias("debit_account"), ACCOUNTS.alias("credit_account")
 
 
 class LookedUp(Protocol):
@@ -88,10 +88,10 @@ class Stored:
 
 STORED = select(
     TRANSFERS,
-    *(column.label(f"debit_{column.name}") for column in (DEBIT.c.user_id, DEBIT.c.code)),
-    *(column.label(f"credit_{column.name}") for column in (CREDIT.c.user_id, CREDIT.c.code)),
-    DEBIT.c.asset,
-    DEBIT.c.environment,
+    *(column.label(f"debit_{column.name}") for column in (_DEBIT.c.user_id, _DEBIT.c.code)),
+    *(column.label(f"credit_{column.name}") for column in (_CREDIT.c.user_id, _CREDIT.c.code)),
+    _DEBIT.c.asset,
+    _DEBIT.c.environment,
     L.version.label("lot_version"),
     L.bonus,
     L.expires_at,
@@ -100,8 +100,8 @@ STORED = select(
     L.value_minor,
     L.currency,
 ).select_from(
-    TRANSFERS.join(DEBIT, and_(DEBIT.c.slot == T.slot, DEBIT.c.id == T.debit_id))
-    .join(CREDIT, and_(CREDIT.c.slot == T.slot, CREDIT.c.id == T.credit_id))
+    TRANSFERS.join(_DEBIT, and_(_DEBIT.c.slot == T.slot, _DEBIT.c.id == T.debit_id))
+    .join(_CREDIT, and_(_CREDIT.c.slot == T.slot, _CREDIT.c.id == T.credit_id))
     .outerjoin(LOTS, and_(L.slot == T.slot, L.account_id == T.book_id, L.version == T.version))
 )
 
