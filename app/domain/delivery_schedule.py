@@ -33,7 +33,7 @@ class DeliveryStatus(StrEnum):
 
     WAITING = "waiting"
     FAILED = "failed"
-    """It is tried again."""
+    """The last attempt failed; another one is planned."""
     DONE = "done"
     GIVEN_UP = "given_up"
 

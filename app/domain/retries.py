@@ -48,9 +48,9 @@ class Retry:
 
     pauses: tuple[int, ...]
     most: int | None = None
-    """So many pauses; then it is over. None: nothing is counted."""
+    """After so many pauses nothing is tried any more. None: pauses are not counted."""
     within: timedelta | None = None
-    """So long; then it is over. None: it is tried until it ends."""
+    """After so long nothing is tried any more. None: it is tried until it ends."""
     jitter: float = JITTER
     least: int = 0
     """No pause is shorter than this, whatever the jitter."""

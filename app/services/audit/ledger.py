@@ -252,7 +252,7 @@ class _Books:
         self._look_ahead()
 
     def beside(self, posting: StoredPosting) -> Beside:
-        """The lot that bears its version, and what it reverses. Mostly nothing of it."""
+        """The lot that this posting made, and the transfer that it reverses: most postings have neither."""
         key = posting[:2]
         if self._nearest is None or key < self._nearest:
             return NOTHING_BESIDE
