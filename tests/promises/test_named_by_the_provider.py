@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -243,9 +243,14 @@ def test_a_provider_that_never_knows_what_was_named_leaves_the_message_to_a_pers
     payment = paid(naming.world)
     naming.provider.silent = True
     naming.is_named(theirs=payment.theirs, refund="R-of-nobody")
-    for _ in range((RETRIES[Retried.UNANSWERED_QUESTION].most or 0) + 3):
+    rule = RETRIES[Retried.UNANSWERED_QUESTION]
+    naming.work()
+    [asked] = [row for row in naming.asks() if row.next_try_at is not None]
+    first_pause = timedelta(seconds=rule.pauses[0] * 1.3)
+    assert datetime.fromisoformat(str(asked.next_try_at)).replace(tzinfo=UTC) <= naming.world.clock.now() + first_pause
+    for _ in range((rule.most or 0) + 3):
+        naming.world.clock.advance(rule.pauses[-1] * 1.3)
         naming.work()
-        naming.world.clock.advance(RETRIES[Retried.UNANSWERED_QUESTION].pauses[-1] * 1.3)
     assert naming.shown() == [reference_queries.ASK_UNANSWERED]
     assert all(row.next_try_at is None for row in naming.asks())
 

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from app.domain.numbers import slot_of_user
+from app.domain.retries import RETRIES, Retried
 from app.domain.spending import Spend
 from app.providers.registry import RefundPreference, Registry
 from app.providers.testing.doubles import BrokenHttp
@@ -56,7 +57,7 @@ def test_a_store_that_cannot_be_reached_is_told_the_owner_later(store: Store) ->
     silent = replace(store.account, provider=store.shop.provider(http=BrokenHttp(store.shop.http, "timeout")))
     Worker(replace(store.core, registry=Registry({"apple": silent}))).run_once()
     assert _named_owner(store, number) is None
-    store.world.clock.advance(600)  # longer than the pause, whatever its jitter
+    store.world.clock.advance(RETRIES[Retried.OWNER_REPORT].pauses[0] * 1.3)  # the first pause, whatever its jitter
     Worker(store.core).run_once()
     assert _named_owner(store, number) == store.token("alice")
 

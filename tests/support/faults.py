@@ -20,6 +20,10 @@ from tests.support.databases import as_in_service
 from tests.support.watched_wire import watch_wires, watched_cursor
 
 
+class Killed(BaseException):
+    """The process dies here: no handler of ours may catch this."""
+
+
 class Injected(Exception):
     """The test's own failure, of a kind that no code of ours expects."""
 

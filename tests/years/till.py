@@ -36,7 +36,7 @@ from app.services.intake.notifications import receive_notification
 from app.services.payments.expiry import ANY_OVER, expire_due_orders
 from app.worker import QUEUES
 from tests.support.databases import databases_of, sessions_for
-from tests.support.faults import Fuse, fused_engine
+from tests.support.faults import Fuse, Killed, fused_engine
 
 ACCOUNT = "till"
 MOST_ROUNDS = 12
@@ -48,10 +48,6 @@ _BEGINS = (
     .join(AGREEMENTS, (AGREEMENTS.c.slot == PERIODS.c.slot) & (AGREEMENTS.c.id == PERIODS.c.agreement_id))
     .where(PERIODS.c.slot == bindparam("slot"), AGREEMENTS.c.user_id == bindparam("user"))
 )
-
-
-class Killed(BaseException):
-    """The process died. No handler of ours may catch this."""
 
 
 def _die(_: object) -> None:

@@ -263,7 +263,7 @@ def _later(core: Core, row: AnyRow, why: str) -> None:
     What no message stands behind has nothing to show, so it is asked about until it ends."""
     moment = _next_moment(core, row, endless=why == REFUND_NOT_SIZED or row.message_id is None)
     if moment is not None:
-        if row.tries == RETRIES[Retried.UNANSWERED_QUESTION].most:
+        if row.tries - 1 == RETRIES[Retried.UNANSWERED_QUESTION].most:
             _log.warning(why, provider_account=row.provider_account, payment=row.payment_id)
         _set_next(core, row, moment)
         return
@@ -274,9 +274,9 @@ def _later(core: Core, row: AnyRow, why: str) -> None:
 
 
 def _next_moment(core: Core, row: AnyRow, *, endless: bool) -> datetime | None:
-    why, number = Retried.UNANSWERED_QUESTION, row.tries
+    why, number = Retried.UNANSWERED_QUESTION, row.tries - 1
     if row.payment_id is None:
-        why, number = Retried.PAYMENT_NOT_FOUND, row.tries - 1
+        why = Retried.PAYMENT_NOT_FOUND
     elif endless and is_over(why, pauses=number):
         why = Retried.ENDLESS_QUESTION
     return None if is_over(why, pauses=number) else next_try(core.clock.now(), why, number)

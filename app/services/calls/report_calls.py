@@ -117,7 +117,7 @@ def _send(
     if called.end is CallEnd.DECLINED:
         _settle(core, row, "dropped", called.problem, called)
     elif not called.answered:
-        _set(core, row, called, next_try_at=next_try(core.clock.now(), _why(row), row.tries))
+        _set(core, row, called, next_try_at=next_try(core.clock.now(), _why(row), row.tries - 1))
     else:
         _settle(core, row, "sent", "", called)
 

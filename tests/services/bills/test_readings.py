@@ -16,6 +16,7 @@ from app.providers.facts import Page
 from app.services.bills import readings
 from app.services.bills.kept_bills import BillWindow, keep_bills
 from app.worker import Worker
+from tests.support.faults import Killed
 from tests.support.settling_house import (
     DAY,
     NOON,
@@ -35,10 +36,6 @@ MANY = readings.LINES_IN_BATCH + 500
 @pytest.fixture
 def house(world: World) -> SettlingHouse:
     return settling_house(world)
-
-
-class Killed(BaseException):
-    """What a process meets that dies."""
 
 
 @dataclass

@@ -10,15 +10,12 @@ import pytest
 from app.domain.bill_lines import BillSide
 from app.domain.differences import Difference, DifferenceType
 from app.services.differences.difference_rows import DIFFERENCES_AT_ONCE, Where, keep_found
+from tests.support.faults import Killed
 from tests.support.settling_house import DAY, NOON, SECOND_DAY
 from tests.support.world import World
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 MANY = DIFFERENCES_AT_ONCE + 50
-
-
-class Killed(BaseException):
-    """What a process meets that dies."""
 
 
 def found(dies_at: int | None = None) -> Iterator[tuple[BillSide, Difference]]:

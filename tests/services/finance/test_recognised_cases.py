@@ -29,6 +29,7 @@ from app.services.ledger.openings import book_lines
 from app.worker import Worker
 from tests.support.backend_wallets import ExternalBuyer, sell_externally
 from tests.support.buyer import Buyer
+from tests.support.faults import Killed
 from tests.support.friends import Friends, friends_in
 from tests.support.world import World
 
@@ -202,10 +203,6 @@ def test_coins_whose_price_nobody_told_are_counted_and_have_no_value(friends: Fr
     table = world.core.whole.read(lambda tx: list(contract_liability_table(tx, FIRST, FIRST).rows))
     assert table[0][1:4] == ["", "coin", "store"]
     assert table[0][-9:] == [None] * 9
-
-
-class Killed(Exception):
-    """The process ends here."""
 
 
 def test_a_turn_that_is_killed_or_overtaken_books_nothing(world: World) -> None:
