@@ -42,6 +42,14 @@ _DEAD_LINE = {
 """A database host that vanishes without a word (a failover, a cut line) is noticed after 1.5 to 3 seconds. The system's
 own patience is a quarter of an hour, and every thread would spend it on the dead connection that it holds. A line that
 was only silent for so long costs its requests a 503."""
+_DEAD_CLIENT = {
+    "tcp_keepalives_idle": 10,
+    "tcp_keepalives_interval": 5,
+    "tcp_keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+"""The other side of that: when a host of ours vanishes in the middle of a transaction, the server ends that after 25
+seconds. Its own patience is two hours, and so long nobody could pay or spend whose rows are locked there."""
 READ_ONLY = "tillbook_read_only"
 """Execution option: this transaction only reads, so SQLite need not queue it behind writers."""
 
@@ -51,7 +59,10 @@ def engine_options(url: str, *, durable: bool = True, only_reads: bool = False) 
     `only_reads` is for `prepare_reader`."""
     if make_url(url).get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": SQLITE_BUSY_MS / 1000}}
-    options = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
+    options = " ".join(f"-c {name}={value}" for name, value in (_SESSION | _DEAD_CLIENT).items())
+    # After a failover the address may lead to a standby for a while. A connection to it would stay in the pool, and
+    # refuse each payment for as long as the process lives.
+    wanted = "any" if only_reads else make_url(url).query.get("target_session_attrs", "read-write")
     if only_reads:
         options += " -c default_transaction_read_only=on"
     return {
@@ -62,6 +73,7 @@ def engine_options(url: str, *, durable: bool = True, only_reads: bool = False) 
         "connect_args": {
             "options": options,
             "connect_timeout": DATABASE_CONNECT_SECONDS,
+            "target_session_attrs": wanted,
             # What is often run is prepared by `services.base.wire`. psycopg would forget all that a connection has
             # prepared, that wire's too, whenever a transaction is rolled back, and each read ends so.
             "prepare_threshold": None,

@@ -55,6 +55,40 @@ def test_a_database_host_that_vanishes_is_noticed_in_seconds_and_not_in_minutes(
     assert int(told["connect_timeout"]) <= 2
 
 
+def test_the_server_does_not_keep_the_locks_of_a_host_that_vanished_for_hours() -> None:
+    """Over a Unix socket, as here, it keeps to none of these settings; what it was told can be read."""
+    asked = text("SELECT name, CAST(reset_val AS integer) FROM pg_settings WHERE name LIKE 'tcp_%'")
+    with databases.postgres_database() as url, databases.engine_for(url) as engine, engine.connect() as connection:
+        told = {row[0]: row[1] for row in connection.execute(asked)}
+    silence = told["tcp_keepalives_idle"] + told["tcp_keepalives_interval"] * told["tcp_keepalives_count"]
+    assert 0 < silence <= 30
+    assert 0 < told["tcp_user_timeout"] <= 30_000
+
+
+def test_a_standby_is_no_place_to_pay_and_is_read_by_whoever_says_so() -> None:
+    """Else a connection that was opened to it in a failover would stay, and refuse each payment, when that is over."""
+    with databases.postgres_database() as url:
+        name = make_url(url).database
+        with databases.admin() as admin:
+            admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        paying = prepare(create_engine(url, **engine_options(url)))
+        with pytest.raises(OperationalError, match="read-only"):
+            paying.connect()
+        said = f"{url}&target_session_attrs=any"
+        for reading in (
+            create_engine(url, **engine_options(url, only_reads=True)),
+            create_engine(said, **engine_options(said)),
+        ):
+            with reading.connect() as connection:
+                assert connection.scalar(text("SHOW transaction_read_only")) == "on"
+            reading.dispose()
+        with databases.admin() as admin:
+            admin.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        with paying.connect() as connection:
+            assert connection.scalar(text("SHOW transaction_read_only")) == "off"
+        paying.dispose()
+
+
 def test_a_statement_of_a_migration_takes_as_long_as_the_books_are_large() -> None:
     said: dict[str, object] = {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -46,6 +47,19 @@ def test_the_import_contracts_hold() -> None:
     tool = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run([str(tool), "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_nothing_is_logged_or_counted_before_it_is_committed() -> None:
+    """A transaction may be undone and repeated: what it did is said by `once_committed`. What is only read is said."""
+    found = [
+        f"{path.relative_to(ROOT)}:{call.lineno} in {function.name}"
+        for path in ours("app/services")
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(function, ast.FunctionDef) and "tx" in [given.arg for given in function.args.args]
+        for call in ast.walk(function)
+        if isinstance(call, ast.Call) and re.match(r"_log\.|metrics\..*\.(inc|observe|set)$", ast.unparse(call.func))
+    ]
+    assert [place.partition(":")[0] for place in found] == ["app/services/accounts/caller_copy.py"], found
 
 
 def test_every_plugin_folder_is_an_entry_point_and_every_entry_point_a_folder() -> None:

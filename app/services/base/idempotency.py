@@ -55,6 +55,8 @@ _REQUEST = select(literal(1).label("one")).subquery("request")
 _OF_KEY = and_(_k.slot == bindparam("slot"), _k.caller == bindparam("caller"), _k.key == bindparam("key"))
 _FIND = Statement(select(*KEPT).select_from(outerjoin(_REQUEST, IdempotencyKey.__table__, _OF_KEY)))
 _CLAIM = insertion_if_new(IdempotencyKey.__table__)
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode
+"""Made once: `json.dumps` would make it for each of a request's fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,5 +211,4 @@ def _row(tx: Tx, slot: int, request: Keyed, resource_id: int, kept: dict[str, An
 
 
 def _digest(content: Any) -> str:
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(_canonical(content).encode()).hexdigest()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -43,13 +44,24 @@ class Transaction:
     statements in the order of the code. `transact` flushes before it commits; whoever commits by hand has to do so.
     """
 
-    __slots__ = ("__weakref__", "_checks", "_connection", "_waiting", "begins", "cause", "engine", "is_repeated")
+    __slots__ = (
+        "__weakref__",
+        "_checks",
+        "_connection",
+        "_to_say",
+        "_waiting",
+        "begins",
+        "cause",
+        "engine",
+        "is_repeated",
+    )
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.engine: Engine = connection.engine
         self._waiting: list[Sent] = []
         self._checks: list[_Check] = []
+        self._to_say: list[Callable[[], object]] = []
         self.begins = True
         """False where each statement is a transaction of its own."""
         self.is_repeated = False
@@ -92,6 +104,16 @@ class Transaction:
             raise
         if checks:
             _raise_first_wrong(checks)
+
+    def once_committed(self, say: Callable[..., object], *words: Any, **named: Any) -> None:
+        """Call `say`, which logs or counts what was done, after the commit: what is undone is never said, and what is
+        repeated is said once. Nothing is said if the process dies in between."""
+        self._to_say.append(partial(say, *words, **named))
+
+    def say_what_was_done(self) -> None:
+        """For whoever has committed."""
+        for say in self._to_say:
+            say()
 
     def of_several_slots(self, why: str) -> None:
         """Declare that this transaction is of several slots; `why` is one of `slot_watch.SEVERAL`."""

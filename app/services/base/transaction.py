@@ -56,9 +56,11 @@ def transact(
                 tx.is_repeated = attempt > 1
                 done = work(tx)
                 tx.flush()
-                return done
         except DBAPIError as error:
             _pause_after(error, attempt, attempts)
+        else:
+            tx.say_what_was_done()
+            return done
     raise AssertionError("unreachable")
 
 
@@ -95,9 +97,11 @@ def alone(sessions: Sessions, work: Callable[[W], T], make: Make[W]) -> T:
                 tx.begins = False
                 done = work(tx)
                 tx.flush()
-                return done
         except DBAPIError as error:
             _pause_after(error, attempt, ATTEMPTS)
+        else:
+            tx.say_what_was_done()
+            return done
     raise AssertionError("unreachable")
 
 

@@ -71,15 +71,9 @@ def _keep(tx: Tx, *, window: BillWindow, name: str, content: bytes) -> bool:
     }
     if not insert_if_new(tx, BILLS, row):
         return False
-    say = _log.warning if others else _log.info
-    say(
-        "bill_made_anew" if others else "bill_kept",
-        provider_account=window.provider_account,
-        feed=window.feed,
-        name=row["name"],
-        sha256=row["sha256"],
-        size=len(content),
-    )
+    said = {column: row[column] for column in ("provider_account", "feed", "name", "sha256", "size")}
+    say, event = (_log.warning, "bill_made_anew") if others else (_log.info, "bill_kept")
+    tx.once_committed(say, event, **said)
     return True
 
 
@@ -91,7 +85,7 @@ def _tell_once_more(tx: Tx, document: dict[str, Any]) -> None:
     lines = (BILL_LINES.c.provider_account == document["provider_account"], BILL_LINES.c.reading_id.in_(of_them))
     tx.execute(delete(BILL_LINES).where(*lines))
     tx.execute(delete(BILL_READINGS).where(*readings))
-    _log.warning("bill_told_again", **document)
+    tx.once_committed(_log.warning, "bill_told_again", **document)
 
 
 def list_bills(

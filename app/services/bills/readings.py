@@ -300,8 +300,9 @@ def _refuse(tx: Tx, *, account: ProviderAccount, bill: AnyRow, problem: str) -> 
         tx.execute(delete(BILL_LINES).where(_l.provider_account == account.name, _l.reading_id == reading.id))
         own = (_r.provider_account == account.name, _r.id == reading.id)
         tx.execute(update(BILL_READINGS).where(*own).values(status=REFUSED, problem=problem, lines=0))
-    metrics.BILLS_READ.labels(account.name, REFUSED).inc()
-    _log.error("bill_refused", provider_account=account.name, feed=bill.feed, name=bill.name, error=problem)
+    tx.once_committed(metrics.BILLS_READ.labels(account.name, REFUSED).inc)
+    about = {"provider_account": account.name, "feed": bill.feed, "name": bill.name, "error": problem}
+    tx.once_committed(_log.error, "bill_refused", **about)
     return True
 
 

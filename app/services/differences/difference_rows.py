@@ -192,7 +192,7 @@ def _keep(tx: Tx, *, where: Where, found: dict[int, tuple[BillSide, Difference]]
         if row is None:
             if insert_if_new(tx, DIFFERENCES, _new_row(tx, where, number, side, told)):
                 write_change(tx, find_difference(tx, number), actor, "opened")
-                metrics.DIFFERENCES_FOUND.labels(where.provider_account, one.type).inc()
+                tx.once_committed(metrics.DIFFERENCES_FOUND.labels(where.provider_account, one.type).inc)
                 counts["opened"] += 1
             continue
         changed = one.type not in GROWING and any(getattr(row, name) != told[name] for name in _TOLD)
@@ -200,7 +200,7 @@ def _keep(tx: Tx, *, where: Where, found: dict[int, tuple[BillSide, Difference]]
             values = {name: told[name] for name in (*_TOLD, "at", "payment_id", "refund_id", "line_key")}
             open_again(tx, row, actor, "reopened", row.state, **values)
             _open_partner(tx, row, actor)
-            metrics.DIFFERENCES_FOUND.labels(where.provider_account, one.type).inc()
+            tx.once_committed(metrics.DIFFERENCES_FOUND.labels(where.provider_account, one.type).inc)
             counts["reopened"] += 1
             continue
         if changed:
@@ -247,7 +247,8 @@ def _close(tx: Tx, *, account: str, numbers: Sequence[int], actor: str) -> int:
             closed += 1
         elif row.state == WRITTEN_OFF:
             # The books bear a write-off for what is explained now: a person takes it back by another entry.
-            _log.error("write_off_without_cause", provider_account=account, difference=row.id)
+            about = {"provider_account": account, "difference": row.id}
+            tx.once_committed(_log.error, "write_off_without_cause", **about)
             open_again(tx, row, actor, "write_off_without_cause", "")
     for row in rows:
         _open_partner(tx, row, actor)

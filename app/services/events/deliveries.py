@@ -180,7 +180,8 @@ def _warn_of_gap(tx: Tx, endpoint: AnyRow, planned: int) -> None:
     """An endpoint that was paused for longer than events are kept has missed some: a person has to know."""
     deleted = tx.scalar(select(func.max(_n.deleted)).where(_n.name == FEED)) or 0
     if planned < deleted:
-        _log.error("events_not_kept", endpoint=endpoint.name, after=planned, kept_after=deleted)
+        about = {"endpoint": endpoint.name, "after": planned, "kept_after": deleted}
+        tx.once_committed(_log.error, "events_not_kept", **about)
 
 
 def _new(tx: Tx, endpoint_id: int, event: AnyRow) -> dict[str, Any]:
@@ -326,7 +327,7 @@ def give_up_delivery(tx: Tx, endpoint: AnyRow, event_id: uuid.UUID, by: str) -> 
     row = find_delivery(tx, endpoint.id, event_id)
     if not end_delivery(tx, row, f"given up by {by}"):
         raise DeliveryEnded(event=str(event_id))
-    _log.info("delivery_given_up", endpoint=endpoint.name, delivery=row.id, by=by)
+    tx.once_committed(_log.info, "delivery_given_up", endpoint=endpoint.name, delivery=row.id, by=by)
     return int(row.id)
 
 

@@ -117,7 +117,7 @@ def _insert(tx: Tx, wanted: NewEndpoint, url: str, secrets: list[dict[str, Any]]
     if any(start > there for start, there in zip(starts, newest, strict=True)):
         raise NotACursor(field="after")
     tx.here_and_elsewhere(partial(_begin, endpoint=number, starts=starts))
-    _log.info("endpoint_added", endpoint=wanted.name, by=wanted.made_by, origin=wanted.origin)
+    tx.once_committed(_log.info, "endpoint_added", endpoint=wanted.name, by=wanted.made_by, origin=wanted.origin)
     return number
 
 
@@ -137,7 +137,7 @@ def rotate_secret(tx: Tx, name: str, overlap: timedelta) -> int:
     older = [{**each, "until": min(each["until"] or ends, ends)} for each in valid]
     secrets = [{"secret": webhook_signatures.new_secret(), "until": None}, *older]
     tx.execute(update(ENDPOINTS).where(_e.id == row.id).values(secrets=secrets))
-    _log.info("endpoint_secret_rotated", endpoint=name, until=ends)
+    tx.once_committed(_log.info, "endpoint_secret_rotated", endpoint=name, until=ends)
     return int(row.id)
 
 
@@ -146,7 +146,7 @@ def pause_endpoint(tx: Tx, name: str, why: str, by: str) -> int:
     row = find_endpoint(tx, name, lock=True)
     if row.paused_at is None:
         _pause(tx, row.id, why, by)
-        _log.info("endpoint_paused_by_hand", endpoint=name, by=by, why=why)
+        tx.once_committed(_log.info, "endpoint_paused_by_hand", endpoint=name, by=by, why=why)
     return int(row.id)
 
 
@@ -167,7 +167,7 @@ def resume_endpoint(tx: Tx, name: str) -> int:
     wake = partial(_wake, endpoint=row.id)
     tx.core.guarded(lambda place: place.transact(wake), places=tx.core.everywhere()[1:], least=0)
     wake(tx)
-    _log.info("endpoint_resumed", endpoint=name)
+    tx.once_committed(_log.info, "endpoint_resumed", endpoint=name)
     return int(row.id)
 
 
@@ -187,7 +187,7 @@ def remove_endpoint(tx: Tx, name: str) -> None:
     EndpointInSettings."""
     row = _changeable(tx, name)
     tx.execute(update(ENDPOINTS).where(_e.id == row.id).values(removed_at=tx.now, secrets=[]))
-    _log.info("endpoint_removed", endpoint=name)
+    tx.once_committed(_log.info, "endpoint_removed", endpoint=name)
 
 
 def find_endpoint(tx: Tx, name: str, *, lock: bool = False) -> AnyRow:

@@ -155,7 +155,7 @@ def _refuse(tx: Tx, order: AnyRow, reason: str) -> Any:
     why, refund = f"{REFUSED_DELIVERY_REASON}: {reason}"[:255] if reason else REFUSED_DELIVERY_REASON, None
     if tx.core.rules.refused_fulfilment is RefusedFulfilment.REFUND:
         refund = requests.automatic_for_refused(tx, order, why)
-    _log.warning("fulfilment_refused", order=order.id, reason=reason, refund=refund)
+    tx.once_committed(_log.warning, "fulfilment_refused", order=order.id, reason=reason, refund=refund)
     return tx.now if refund is None else tx.now + REFUNDED_WITHIN
 
 

@@ -39,5 +39,6 @@ def _tell_again(tx: Tx, order_id: int) -> bool:
     wish = Wish(row.wishes[-1]["asks"])
     fulfilments.tell_fulfilment(tx, fulfilments.WISH_EVENTS[wish], changed, order._asdict())
     if is_overdue:
-        _log.error("fulfilment_unanswered", order=order_id, asks=wish, since=row.asked_at, told=row.tellings)
+        about = {"order": order_id, "asks": wish, "since": row.asked_at, "told": row.tellings}
+        tx.once_committed(_log.error, "fulfilment_unanswered", **about)
     return True

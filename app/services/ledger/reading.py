@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from sqlalchemy import and_, bindparam, case, func, or_, select
 
@@ -55,9 +56,9 @@ class Holdings:
     debts: tuple[Debt, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One posting on an account. `amount` is signed: what the account gained."""
+class Line(NamedTuple):
+    """One posting on an account. `amount` is signed: what the account gained. (A named tuple is made four times as fast
+    as a frozen dataclass, and a page has up to 200.)"""
 
     version: int
     transfer: uuid.UUID

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.support import databases
 from tests.support.cut_line import DOWN, UP, Line, line_to
@@ -42,7 +43,9 @@ def test_a_notification_whose_line_is_cut_anywhere_is_taken_in_once(line: tuple[
     for number, place in enumerate([*range(1, size, size // (PLACES - len(last))), *last]):
         notification = world.notification(_pay(world, f"user-{number}"))
         cut.cut_after(direction, place)
-        assert world.receive(notification).status == 200
+        with capture_logs() as logged:
+            assert world.receive(notification).status == 200
+        assert len([line for line in logged if line["event"] == "fact"]) == 1, "what was undone is not said"
         assert world.coins(f"user-{number}") == 66
     assert cut.cuts >= PLACES
     world.assert_balanced()
