@@ -103,7 +103,7 @@ def apply_stored(tx: Tx, reported: ReportedFact, fact_id: int) -> Applied:
 
 
 def _told_again(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
-    """A fact that was stored before: a repeat, unless what it waited for is here by now."""
+    """Handle a fact that was stored before: it is a repeat, unless its cause has come since."""
     note_road(tx, stored)
     applied, reported = told_before(stored), stored.reported
     if applied is None:

@@ -259,7 +259,7 @@ class LedgerTransaction:
             self.repay(slot, name)
 
     def end_hold(self, held: Held, state: str) -> Held:
-        """Nothing of it stays reserved. What the user may spend today grows by it."""
+        """End a hold: nothing of it stays reserved, and its rest counts no more against the user's limits."""
         book = self.book(held.slot, held.account)
         if held.limited:
             book.uncount_spent(held.rest, periods(held.created_at, self.rules.zone))

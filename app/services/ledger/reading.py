@@ -86,7 +86,7 @@ _OVER = (
     .where(H.slot == A.slot, H.account_id == A.id, H.state == OPEN, H.expires_at <= bindparam("p_at"))
     .scalar_subquery()
 )
-"""What an account holds beyond the time of its holds: that is over for whoever looks."""
+"""Coins of holds whose time is over: for every reader these holds have ended, also before the worker ends them."""
 _HOLDINGS = Statement(
     select(A.code, A.asset, A.environment, A.balance, (A.held - _OVER).label("held"), A.frozen)
     .where(A.slot == bindparam("p_slot"), A.user_id == bindparam("p_user"), or_(A.code == WALLET, A.code == OWED))
