@@ -1,7 +1,7 @@
 """The worker: a list of lanes, and a thread for each.
 
 A lane is one kind of work, for one provider account where the work calls providers: neither a kind, nor an account that
-hangs, nor a user with many proofs can keep the others waiting. While nothing is to be done the lanes sleep: one
+hangs, nor a user with much to do can keep the others waiting. While nothing is to be done the lanes sleep: one
 statement a second asks for all of them which kinds of work are due. Any number of workers may run: each takes work by a
 conditional UPDATE, so that they never do one thing at once, and what a dying worker had taken is due again a minute
 later.
@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain, zip_longest
 
 import structlog
 from sqlalchemy import ColumnElement, select
@@ -25,8 +27,8 @@ from app.providers.registry import ProviderAccount
 from app.providers.verbs import Refreshes
 from app.services.accounts.provider_keys import DatabaseKeys
 from app.services.agreements import agreement_rows
-from app.services.base.context import Core
-from app.services.base.leases import LeaseQueue
+from app.services.base.context import Bulkheads, Core
+from app.services.base.leases import LeaseQueue, in_turns, next_try
 from app.services.base.statements import Statement
 from app.services.bills import readings
 from app.services.calls import (
@@ -39,6 +41,7 @@ from app.services.calls import (
     report_calls,
     scans,
 )
+from app.services.calls.provider_call import call_provider
 from app.services.differences import due_comparisons
 from app.services.events import deliveries, delivery_rounds
 from app.services.events import feed as event_feed
@@ -54,8 +57,12 @@ from app.services.payments import expiry
 
 BATCH = 100
 """Things that one round of a lane does at the most."""
+SEEN = 1000
+"""Due rows among which a round of a queue chooses its batch, so that every user has a turn."""
+ROUND_SECONDS = 1.0
+"""After so long a round of a queue begins no further row: who fell due meanwhile has a turn."""
 THREADS = 4
-"""Calls that one lane makes at once: as many as an account's bulkhead has places (`Bulkheads.WIDTH`)."""
+"""Calls that one lane makes at once: as many as its bulkhead has places for one account (`Bulkheads.WIDTH`)."""
 IDLE_SECONDS = 1.0
 """What falls due is found by a look at the database after so long at the most."""
 WAITING_SECONDS = pause_seconds(Retried.WAITING_FACT, 0, jitter=0)
@@ -68,9 +75,11 @@ CHECKPOINT_PAUSE = timedelta(minutes=1)
 BILLS_PAUSE = timedelta(minutes=1)
 """A round that found no bill to read or to compare is followed by none for so long."""
 BILLS_IN_ROUND = 10
-SCANS, ORDERS, LEDGER = "scans", "orders that end", "holds and lots that end"
+REFRESH_SECONDS = 30.0
+"""How long a plugin may take to renew its keys."""
+KEY_RENEWALS, SCANS, ORDERS, LEDGER = "keys", "scans", "orders that end", "holds and lots that end"
 UNBOOKED_BILLS = "bills that are not booked"
-EVENTS, DELIVERIES = "events without a position", "deliveries"
+UNPLACED_EVENTS, UNSENT_EVENTS = "events without a position", "deliveries"
 """Kinds of work beside the queues."""
 OLD = (
     inbox.delete_old_messages,
@@ -134,16 +143,19 @@ class Worker:
     ) -> None:
         """`is_current` says whether the slots still lie where this process believes; cheap."""
         self._core = core
+        self._cores = {kind: replace(core, bulkheads=Bulkheads()) for kind in (KEY_RENEWALS, *(q.kind for q in QUEUES))}
+        """Each kind of work has its own places at each provider account: none takes those of another."""
         self._slots_are_current = is_current
         self._keys = tuple(keys)
-        self._refreshed: dict[str, float] = {}
+        self._refresh_at: dict[str, datetime] = {}
+        self._refreshes_failed = Counter[str]()
         self._look_for_waiting_at = 0.0
         self._waiting_after = 0
         self._look_for_old_at = 0.0
         self._look_for_old_calls_at = 0.0
         self._parked_after = parked_facts.PARKED_START
         self._no_checkpoint_at: datetime | None = None
-        self._no_bill_at: datetime | None = None
+        self._no_bill_at: dict[str, datetime | None] = {}
         self._dispatcher = delivery_rounds.Dispatcher(core)
         self._is_running = False
         self.stop = threading.Event()
@@ -218,15 +230,18 @@ class Worker:
             SCANS: scans.any_due(feeds),
             ORDERS: expiry.ANY_OVER,
             LEDGER: ledger_expiry.ANY_EXPIRY_DUE,
-            EVENTS: event_feed.ANY_UNPLACED,
-            DELIVERIES: deliveries.ANY_DELIVERY_DUE,
+            UNPLACED_EVENTS: event_feed.ANY_UNPLACED,
+            UNSENT_EVENTS: deliveries.ANY_DELIVERY_DUE,
             UNBOOKED_BILLS: bill_bookings.any_unbooked(account.name for account in self._core.registry),
         }
 
     def _lanes(self) -> Iterator[Lane]:
         accounts = list(self._core.registry)
         names = [account.name for account in accounts]
-        yield Lane("provider keys", self._keys_round)
+        yield Lane("copies of keys", self._copy_keys)
+        for account in accounts:  # before whatever needs the keys
+            if isinstance(account.provider, Refreshes):
+                yield Lane(f"{KEY_RENEWALS} of {account.name}", partial(self._refresh_keys, account, account.provider))
         for queue in QUEUES:
             for name in names if queue.leases.by_account else ():
                 yield Lane(f"{queue.kind} of {name}", partial(self._queue_round, queue, only=(name,)), queue.kind)
@@ -237,21 +252,23 @@ class Worker:
             for feed, minutes in account.scan.items():
                 read = partial(self._scan, account, feed, timedelta(minutes=minutes))
                 yield Lane(f"scan of {account.name} {feed}", read, SCANS)
+            yield Lane(f"bills of {account.name}", partial(self._bills, account))
         yield Lane(ORDERS, lambda: expiry.expire_due_orders(self._core, BATCH), ORDERS)
         yield Lane("facts that wait", self._waiting_facts)
         yield Lane(LEDGER, self._ledger, LEDGER)
         yield Lane("checkpoints", self._checkpoints)
-        yield Lane("bills", self._bills)
         yield Lane(UNBOOKED_BILLS, lambda: bill_bookings.book_due_bills(self._core, BATCH), UNBOOKED_BILLS)
-        yield Lane(EVENTS, lambda: event_feed.place_events(self._core), EVENTS)
-        yield Lane(DELIVERIES, self._deliver, DELIVERIES)
+        yield Lane(UNPLACED_EVENTS, lambda: event_feed.place_events(self._core), UNPLACED_EVENTS)
+        yield Lane(UNSENT_EVENTS, self._deliver, UNSENT_EVENTS)
         yield Lane("old rows", self._old_rows)
         yield Lane("old calls", self._old_calls)
 
     def _queue_round(self, queue: Queue, *, only: tuple[str, ...] = (), never: tuple[str, ...] = ()) -> int:
         now = self._core.clock.now()
-        due = partial(queue.leases.numbers, now=now, limit=BATCH, only=only, never=never)
-        numbers = self._core.rows_everywhere(due)
+        due = partial(queue.leases.numbers, now=now, limit=SEEN, only=only, never=never)
+        found = self._core.guarded(lambda place: place.read(due)).values()
+        mixed = chain.from_iterable(zip_longest(*found))  # no database keeps another waiting
+        numbers = in_turns(number for number in mixed if number is not None)[:BATCH]
         work = self._guarded(queue)
         if len(numbers) < 2:
             return sum(map(work, numbers))
@@ -260,10 +277,13 @@ class Worker:
 
     def _guarded(self, queue: Queue) -> Callable[[int], bool]:
         """One row's trouble is its own: logged, and due again when its lease is over."""
+        core, ends = self._cores[queue.kind], time.monotonic() + ROUND_SECONDS
 
         def guarded(number: int) -> bool:
+            if self._is_running and time.monotonic() > ends:
+                return False
             try:
-                return queue.work(self._core, number)
+                return queue.work(core, number)
             except Exception:
                 _log.exception("due_work_failed", kind=queue.kind, number=number)
                 return False
@@ -308,14 +328,15 @@ class Worker:
         except Exception:
             _log.exception("recognition_failed")
 
-    def _bills(self) -> int:
+    def _bills(self, account: ProviderAccount) -> int:
         """Bills that lie unread, and days whose bills are to be compared with the books."""
         core, now = self._core, self._core.clock.now()
-        if self._no_bill_at is not None and abs(now - self._no_bill_at) < BILLS_PAUSE:
+        idle_since = self._no_bill_at.get(account.name)
+        if idle_since is not None and abs(now - idle_since) < BILLS_PAUSE:
             return 0
-        done = readings.read_unread(core, core.registry, BILLS_IN_ROUND)
-        done += due_comparisons.compare_due(core, core.registry, BILLS_IN_ROUND)
-        self._no_bill_at = None if done else now
+        done = readings.read_unread(core, [account], BILLS_IN_ROUND)
+        done += due_comparisons.compare_due(core, [account], BILLS_IN_ROUND)
+        self._no_bill_at[account.name] = None if done else now
         return done
 
     def _waiting_facts(self) -> int:
@@ -353,23 +374,24 @@ class Worker:
             self._look_for_old_calls_at = time.monotonic() + OLD_CALLS_SECONDS
         return deleted
 
-    def _keys_round(self) -> int:
-        """Copies providers' public keys into this process, and lets plugins renew theirs, each on its own timer."""
+    def _copy_keys(self) -> int:
+        """Copies providers' public keys into this process."""
         for keys in self._keys:
             keys.reload_if_old()
-        for account in self._core.registry:
-            self._refresh(account)
         return 0
 
-    def _refresh(self, account: ProviderAccount) -> None:
-        provider = account.provider
-        if not isinstance(provider, Refreshes):
-            return
-        last = self._refreshed.get(account.name)
-        if last is not None and time.monotonic() - last < provider.refresh_seconds:
-            return
-        self._refreshed[account.name] = time.monotonic()
-        try:
-            provider.refresh()
-        except Exception:
-            _log.exception("keys_not_refreshed", provider_account=account.name)
+    def _refresh_keys(self, account: ProviderAccount, provider: Refreshes) -> int:
+        """Lets a plugin renew its keys, on the timer that it names; sooner where that failed."""
+        name, now = account.name, self._core.clock.now()
+        if now < self._refresh_at.get(name, now):
+            return 0
+        core = self._cores[KEY_RENEWALS]
+        called = call_provider(core, account, "refresh", provider.refresh, seconds=REFRESH_SECONDS)
+        again = now + timedelta(seconds=provider.refresh_seconds)
+        if called.answered:
+            self._refreshes_failed[name] = 0
+        else:
+            again = min(again, next_try(now, Retried.KEYS, self._refreshes_failed[name]))
+            self._refreshes_failed[name] += 1
+        self._refresh_at[name] = again
+        return 0

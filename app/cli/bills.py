@@ -114,7 +114,10 @@ def import_bill(file: Path, account: str, feed: str, name: str | None) -> None:
     except (NotFound, readings.NotReadable) as error:
         raise click.ClickException(f"{file}: {error}") from None
     for reading in core.home.read(partial(readings.list_readings, account=account)):
-        if (reading.feed, reading.name) == (feed, name or file.name) and reading.status != readings.REPLACED:
+        if (reading.feed, reading.name) == (
+            feed,
+            name or file.name,
+        ) and reading.status != readings.ReadingStatus.REPLACED:
             click.echo(_reading_line(reading))
     click.echo(f"it covers {told.since:%Y-%m-%d %H:%M} to {told.until:%Y-%m-%d %H:%M} UTC")
 
@@ -135,7 +138,7 @@ def read_anew(account: str, name: str | None, refused: bool) -> None:
 
 @bills.command("readings")
 @click.option("--account", help="Only of this provider account.")
-@click.option("--status", type=click.Choice([readings.READING, readings.READ, readings.REFUSED, readings.REPLACED]))
+@click.option("--status", type=click.Choice([status.value for status in readings.ReadingStatus]))
 def list_readings(account: str | None, status: str | None) -> None:
     """What became of each bill: read, refused (and why), or replaced by a later one of its name."""
     for reading in house().core.home.read(partial(readings.list_readings, account=account, status=status)):

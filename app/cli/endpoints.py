@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from app.cli.house import end_as_whole, given_moment, house
+from app.domain.delivery_schedule import DeliveryStatus
 from app.domain.event_types import TYPE_NAMES, EventType
 from app.domain.numbers import slot_of_uuid
 from app.models.base import AnyRow
@@ -115,7 +116,7 @@ def test_endpoint(name: str) -> None:
 
 @endpoints.command("deliveries")
 @click.argument("name")
-@click.option("--status", type=click.Choice(deliveries.STATUSES))
+@click.option("--status", type=click.Choice([status.value for status in DeliveryStatus]))
 @click.option("--user")
 @click.option("--limit", type=click.IntRange(1, deliveries.MOST_LISTED), default=50, show_default=True)
 def list_deliveries(name: str, status: str | None, user: str | None, limit: int) -> None:

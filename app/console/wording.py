@@ -8,7 +8,8 @@ from pathlib import Path
 
 from flask import request, session
 
-ENGLISH, CHINESE = "en", "zh"
+from app.services.events.catalogue import CHINESE, ENGLISH
+
 LANGUAGES = {ENGLISH: "English", CHINESE: "中文"}
 CHOSEN = "language"
 """Where the session keeps a language that was chosen; else the browser's counts."""

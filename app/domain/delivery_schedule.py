@@ -1,5 +1,5 @@
-"""What a receiver's answer means for a delivery, when an endpoint is left alone, and when it is paused. Pure rules; the
-pauses are in `app.domain.retries`."""
+"""The states of a delivery, what a receiver's answer means for it, when an endpoint is left alone, and when it is
+paused. Pure rules; the pauses are in `app.domain.retries`."""
 
 from __future__ import annotations
 
@@ -26,6 +26,16 @@ PAUSE_AFTER = timedelta(days=3)
 
 _MOST_DIGITS = 9
 """Of a number of seconds: as many say more than LONGEST_ASKED_PAUSE."""
+
+
+class DeliveryStatus(StrEnum):
+    """What has become of a delivery."""
+
+    WAITING = "waiting"
+    FAILED = "failed"
+    """The last attempt failed; another one is planned."""
+    DONE = "done"
+    GIVEN_UP = "given_up"
 
 
 class AnswerMeaning(StrEnum):

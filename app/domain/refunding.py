@@ -198,6 +198,7 @@ class _History:
 
     number: str
     facts: Sequence[RefundFact]
+    by_kind: Mapping[Kind, Sequence[RefundFact]]
     done: RefundFact | None
     """The refund itself, put together from all tellings of it."""
     minor: int | None
@@ -205,28 +206,27 @@ class _History:
 
     @classmethod
     def of(cls, number: str, facts: Sequence[RefundFact], own: int | None) -> _History:
-        done, others = list[RefundFact](), list[RefundFact]()
+        by_kind: dict[Kind, list[RefundFact]] = {}
         for fact in facts:
-            if fact.kind is Kind.REFUNDED:
-                done.append(fact)
-            elif fact.kind in (Kind.REFUND_PENDING, Kind.REFUND_FAILED):
-                others.append(fact)
+            by_kind.setdefault(fact.kind, []).append(fact)
+        done = by_kind.get(Kind.REFUNDED, [])
+        others = [*by_kind.get(Kind.REFUND_PENDING, ()), *by_kind.get(Kind.REFUND_FAILED, ())]
         minor = _largest(map(_MONEY, done))
         if minor is None:
             minor = own if own is not None else _largest(map(_MONEY, others))
         total, share = _largest(map(_TOTAL, done)), _largest(map(_SHARE, done))
         whole = RefundFact(Kind.REFUNDED, number, min(map(_AT, done)), minor, total, share) if done else None
-        return cls(number, facts, whole, minor, own is not None)
+        return cls(number, facts, by_kind, whole, minor, own is not None)
 
     def moments(self) -> Iterator[_Moment]:
-        undone = self._of(Kind.REFUND_UNDONE)
+        undone = self.by_kind.get(Kind.REFUND_UNDONE, ())
         if self.done is not None:
             yield _Moment(self.done.at, self.number, self.done)
             again = self._done_again
             for fact in undone:
                 if again is None or fact.money is not None or fact.at > again:
                     yield _Moment(max(fact.at, self.done.at), self.number, money=fact.money)
-            failed = max(map(_AT, self._of(Kind.REFUND_FAILED)), default=self.done.at)
+            failed = max(map(_AT, self.by_kind.get(Kind.REFUND_FAILED, ())), default=self.done.at)
             if failed > (again or self.done.at):
                 yield _Moment(failed, self.number, becomes=RefundStatus.DECLINED)
         elif not self._is_known:
@@ -242,11 +242,11 @@ class _History:
             return RefundTold(self.number, status, at, self.done.at, minor, part, undone, self._dispute_fee)
         if not self._is_known:
             return None
-        if any(fact.money is None for fact in self._of(Kind.REFUND_UNDONE)):
+        if any(fact.money is None for fact in self.by_kind.get(Kind.REFUND_UNDONE, ())):
             status = RefundStatus.UNDONE
-        elif self._of(Kind.REFUND_FAILED):
+        elif Kind.REFUND_FAILED in self.by_kind:
             status = RefundStatus.DECLINED
-        elif self._of(Kind.REFUND_PENDING):
+        elif Kind.REFUND_PENDING in self.by_kind:
             status = RefundStatus.PENDING
         else:
             return None
@@ -256,7 +256,8 @@ class _History:
     def _done_again(self) -> datetime | None:
         """When it was done for the last time, where the provider told several times apart. What failed or was taken
         back as a whole before that stands no more."""
-        return max((fact.at for fact in self._of(Kind.REFUNDED) if fact.occurrence), default=None)
+        done = self.by_kind.get(Kind.REFUNDED, ())
+        return max((fact.at for fact in done if fact.occurrence), default=None)
 
     @property
     def _dispute_fee(self) -> tuple[int, str] | None:
@@ -266,10 +267,7 @@ class _History:
     @property
     def _is_known(self) -> bool:
         """Whether the number is one of a refund, and not that of a taking back alone."""
-        return self.is_ours or any(fact.kind is not Kind.REFUND_UNDONE for fact in self.facts)
-
-    def _of(self, kind: Kind) -> list[RefundFact]:
-        return [fact for fact in self.facts if fact.kind is kind]
+        return self.is_ours or any(kind is not Kind.REFUND_UNDONE for kind in self.by_kind)
 
 
 def _largest(sizes: Iterable[int | None]) -> int | None:

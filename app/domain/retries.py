@@ -13,7 +13,7 @@ from enum import StrEnum
 
 JITTER = 0.2
 """A pause is longer or shorter by up to this share of it: what failed together does not return together."""
-HOUR, DAY = 3600, 24 * 3600
+_HOUR, _DAY = 3600, 24 * 3600
 
 
 class Retried(StrEnum):
@@ -36,6 +36,7 @@ class Retried(StrEnum):
     AGREEMENT = "charging, asking about or ending an agreement, without an answer"
     WAITING_FACT = "fact whose cause may still come"
     HISTORY = "page of a history that cannot be read"
+    KEYS = "renewing a provider's keys"
     FAILED_DELIVERY = "event that its receiver did not take"
     UNTRIED_DELIVERY = "event that nobody looked at, since the receiver was away"
     ENDPOINT_DOWN = "endpoint that took nothing several times in a row"
@@ -47,9 +48,9 @@ class Retry:
 
     pauses: tuple[int, ...]
     most: int | None = None
-    """So many pauses; then it is over. None: nothing is counted."""
+    """After so many pauses nothing is tried any more. None: pauses are not counted."""
     within: timedelta | None = None
-    """So long; then it is over. None: it is tried until it ends."""
+    """After so long nothing is tried any more. None: it is tried until it ends."""
     jitter: float = JITTER
     least: int = 0
     """No pause is shorter than this, whatever the jitter."""
@@ -65,28 +66,30 @@ def doubling(first: int, cap: int) -> tuple[int, ...]:
 
 RETRIES: Mapping[Retried, Retry] = {
     Retried.OPEN_PAYMENT: Retry(doubling(5, 600)),
-    Retried.PAYMENT_OVER_TIME: Retry(doubling(5, HOUR)),
-    Retried.SILENT_PAYMENT: Retry(doubling(5, DAY)),
+    Retried.PAYMENT_OVER_TIME: Retry(doubling(5, _HOUR)),
+    Retried.SILENT_PAYMENT: Retry(doubling(5, _DAY)),
     # Providers want some seconds before they are asked about a refund (10 in one's documentation, 2026-09).
-    Retried.OPEN_REFUND: Retry(doubling(10, HOUR), least=10),
+    Retried.OPEN_REFUND: Retry(doubling(10, _HOUR), least=10),
     # One provider lets its merchant repair an abnormal refund by hand (its documentation, 2026-09), and says nothing
     # when that has been done.
-    Retried.FAILED_REFUND: Retry((DAY,), most=30, jitter=0),
-    Retried.UNANSWERED_QUESTION: Retry(doubling(5, HOUR), most=24),
-    Retried.ENDLESS_QUESTION: Retry((DAY,), jitter=0),
-    Retried.PAYMENT_NOT_FOUND: Retry((60, 300, 1800, 2 * HOUR, 6 * HOUR, DAY), most=12, jitter=0),
-    Retried.RECEIPT: Retry(doubling(5, HOUR), within=timedelta(days=7)),
+    Retried.FAILED_REFUND: Retry((_DAY,), most=30, jitter=0),
+    Retried.UNANSWERED_QUESTION: Retry(doubling(5, _HOUR), most=24),
+    Retried.ENDLESS_QUESTION: Retry((_DAY,), jitter=0),
+    Retried.PAYMENT_NOT_FOUND: Retry((60, 300, 1800, 2 * _HOUR, 6 * _HOUR, _DAY), most=12, jitter=0),
+    Retried.RECEIPT: Retry(doubling(5, _HOUR), within=timedelta(days=7)),
     Retried.DELIVERY_REPORT: Retry(doubling(5, 1800), within=timedelta(days=3)),
-    Retried.OWNER_REPORT: Retry(doubling(60, 6 * HOUR), within=timedelta(days=7)),
+    Retried.OWNER_REPORT: Retry(doubling(60, 6 * _HOUR), within=timedelta(days=7)),
     Retried.REFUND_REPORT: Retry(doubling(5, 1800), within=timedelta(hours=12)),
-    Retried.GIFT: Retry(doubling(120, HOUR), jitter=0),
-    Retried.UNANSWERED_WISH: Retry(doubling(60, DAY)),
-    Retried.AGREEMENT: Retry(doubling(60, HOUR)),
+    Retried.GIFT: Retry(doubling(120, _HOUR), jitter=0),
+    Retried.UNANSWERED_WISH: Retry(doubling(60, _DAY)),
+    Retried.AGREEMENT: Retry(doubling(60, _HOUR)),
     Retried.WAITING_FACT: Retry((30,), within=timedelta(days=30), jitter=0),
     # Most of a day; then the feed goes on behind the page's window. Only failures of one kind in a row count, and no
     # calls that did not happen.
-    Retried.HISTORY: Retry(doubling(120, HOUR), most=23, jitter=0),
-    Retried.FAILED_DELIVERY: Retry((5, 30, 120, 600, 1800, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY)),
+    Retried.HISTORY: Retry(doubling(120, _HOUR), most=23, jitter=0),
+    # Without them no message of the provider can be believed.
+    Retried.KEYS: Retry(doubling(30, _HOUR)),
+    Retried.FAILED_DELIVERY: Retry((5, 30, 120, 600, 1800, _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR, _DAY)),
     # Soon, for that says nothing about the event, and a receiver that restarts is back in seconds. Seldom from the
     # seventh time on: this event may be what it dies of.
     Retried.UNTRIED_DELIVERY: Retry((*(5,) * 6, 30, 120, 600)),

@@ -200,8 +200,8 @@ class FactRow(Base):
     booking: Mapped[str] = mapped_column(String(16))
     """Where its money was booked to. The audit recomputes the transfers from this."""
     from_suspense: Mapped[bool] = mapped_column(default=False)
-    """Its money was booked to suspense before its payment was known, and went on from there. Without a payment: it was
-    given to one in another slot, where the fact is told again."""
+    """The money was booked to suspense before the payment was known, and went on from there. Where the fact has no
+    payment, the money was given to a payment in another slot, and the fact is told again there."""
     at: Mapped[datetime] = mapped_column(Moment)
     recorded_at: Mapped[datetime] = mapped_column(Moment)
     seal: Mapped[bytes | None] = mapped_column(LargeBinary)

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import jwt
 import structlog
-from flask import current_app, g, request
+from flask import current_app, request
 from pydantic import BaseModel
 
 from app.caller_settings import CallerSettings
@@ -33,7 +33,7 @@ from app.services.accounts.users import check_user_id
 from app.services.base.context import SystemClock
 from app.services.base.errors import DomainError, Invalid
 from app.web import user_rates
-from app.web.request_log import request_record
+from app.web.request_log import RequestRecord, request_record
 
 USER_SCOPES = frozenset({"orders", "read", "receipts", "gift"})
 LONGEST_TOKEN = 8192
@@ -312,7 +312,8 @@ def needs(*scopes: str) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            admitted = g.caller if "caller" in g else _admit()
+            record = request_record()
+            admitted = record.admitted or _admit(record)
             if admitted.scopes.isdisjoint(scopes):
                 raise Forbidden(f"this needs the scope {' or '.join(map(repr, scopes))}", scope=scopes[0])
             return view(*args, **kwargs)
@@ -329,16 +330,17 @@ def scopes_of(view: Callable[..., Any]) -> tuple[tuple[str, ...], ...]:
     return found
 
 
-def _admit() -> Caller:
+def _admit(record: RequestRecord) -> Caller:
     """Who is calling, once for each request. Raises Unauthorized, BadActor, TooManyRequests."""
     gate: Gate = current_app.extensions["tillbook_gate"]
-    admitted = gate.admit(request.headers.get("Authorization"))
-    request_record().caller = admitted.name
+    fields = request.headers
+    admitted = gate.admit(fields.get("Authorization"))
+    record.caller = admitted.name
     if admitted.user_id is not None:
-        user_rates.count_request(admitted.user_id)
-    elif ACTOR_FIELD in request.headers:
-        admitted = replace(admitted, agent=_agent(request.headers[ACTOR_FIELD]))
-    g.caller = admitted
+        user_rates.count_request(admitted.user_id, record)
+    elif ACTOR_FIELD in fields:
+        admitted = replace(admitted, agent=_agent(fields[ACTOR_FIELD]))
+    record.admitted = admitted
     return admitted
 
 
@@ -350,7 +352,9 @@ def _agent(given: str) -> str:
 
 def caller() -> Caller:
     """Who is calling; only inside a view that `needs` a scope."""
-    who: Caller = g.caller
+    who = request_record().admitted
+    if who is None:
+        raise RuntimeError("a view that needs no scope asks who is calling")
     return who
 
 

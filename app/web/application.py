@@ -117,7 +117,8 @@ def _keep_current(app: APIFlask, house: House) -> None:
 
     @app.before_request
     def look() -> None:
-        if request.endpoint is None or request.endpoint.startswith("health."):
+        endpoint = request.endpoint
+        if endpoint is None or endpoint.startswith("health."):
             return
         if not map_is_current(house):
             raise SlotMapDiffers("this process has an old map of the slots")

@@ -12,7 +12,7 @@ import json
 import threading
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter, itemgetter
 from typing import Any, TypeVar
@@ -42,6 +42,7 @@ UUID = 2**128 - 1
 SUBJECT_DIGITS = 12
 """Hexadecimal digits that tell one account's lists from another's."""
 FORMATS = ("application/json", "text/csv")
+_TAKES_JSON = frozenset({"", "*/*", FORMATS[0]})
 CSV_EXAMPLE = "number,user,status\r\n252286601203298479,alice,paid\r\n"
 CSV_RESPONSE: Any = {200: {"content": {"text/csv": {"schema": {"type": "string"}, "example": CSV_EXAMPLE}}}}
 """What the OpenAPI document says of an answer that may be CSV."""
@@ -68,19 +69,21 @@ class ListShape:
     place: tuple[int, ...]
     """The largest value of each number in a place."""
     columns: tuple[str, ...]
-    subject: str = ""
+    subject: tuple[str, ...] = ()
     """What the list is about, where a place means something else in a list about another thing."""
 
     def about(self, *subject: str) -> ListShape:
         """The list of one account: its places are the account's own versions."""
-        return replace(self, subject=hashlib.sha256(json.dumps(subject).encode()).hexdigest()[:SUBJECT_DIGITS])
+        return ListShape(self.name, self.member, self.place, self.columns, subject)
 
-    @property
     def _title(self) -> str:
-        return f"{self.name}:{self.subject}" if self.subject else self.name
+        """The list's name in its cursors. The subject is hashed here, since most answers have no cursor."""
+        if not self.subject:
+            return self.name
+        return f"{self.name}:{hashlib.sha256(json.dumps(self.subject).encode()).hexdigest()[:SUBJECT_DIGITS]}"
 
     def cursor(self, place: ListPlace) -> str:
-        content = json.dumps([self._title, *place], separators=(",", ":"))
+        content = json.dumps([self._title(), *place], separators=(",", ":"))
         return urlsafe_b64encode(content.encode()).rstrip(b"=").decode()
 
     def place_of(self, cursor: str, field: str = "cursor") -> ListPlace:
@@ -90,7 +93,7 @@ class ListShape:
         except (ValueError, TypeError, RecursionError):
             name, place = None, []
         fits = [type(part) is int and 0 <= part <= most for part, most in zip(place, self.place, strict=False)]
-        if name != self._title or len(place) != len(self.place) or not all(fits):
+        if name != self._title() or len(place) != len(self.place) or not all(fits):
             raise NotACursor(field=field)
         return tuple(place)
 
@@ -109,7 +112,7 @@ def list_answer(
     `read`, after the request. `place` is where the answer begins if there is no cursor."""
     if query.cursor is not None:
         place = shape.place_of(query.cursor)
-    if query.format == "csv" or (query.format is None and request.accept_mimetypes.best_match(FORMATS) == FORMATS[1]):
+    if query.format == "csv" or (query.format is None and _prefers_csv()):
         return csv_answer(shape, place, read, in_table or shown)
     page = read(place, query.limit)
     return {
@@ -117,6 +120,13 @@ def list_answer(
         "next": None if page.next is None else shape.cursor(page.next),
         "missing_databases": page.missing,  # only lists of all users show it
     }
+
+
+def _prefers_csv() -> bool:
+    """What the header `Accept` says. Nearly every client sends one of those that need no parser, or none."""
+    if request.environ.get("HTTP_ACCEPT", "") in _TAKES_JSON:
+        return False
+    return request.accept_mimetypes.best_match(FORMATS) == FORMATS[1]
 
 
 def csv_answer(

@@ -23,6 +23,8 @@ from app.web.answer_headers import ANSWER_FIELDS
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from app.web.access import Caller
+
 ID_FIELD = "X-Request-Id"
 LONGEST_REQUEST_ID = 128
 _PLAIN = re.compile(rf"[A-Za-z0-9._:/+=@-]{{1,{LONGEST_REQUEST_ID}}}", re.ASCII)
@@ -37,6 +39,8 @@ class RequestRecord:
     id: str
     route: str | None = None
     """The rule that matched, without numbers and names of users."""
+    admitted: Caller | None = None
+    """Who calls, once that is known; for the pages of operators `caller` alone is."""
     caller: str | None = None
     code: str | None = None
     """Of the problem document that answered it."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import abort, request
 from flask.json.provider import DefaultJSONProvider
+from werkzeug.sansio.response import Response
 
 from app.providers.strict_json import LARGEST_EXPONENT, no_constant, unique_members
 from app.web.model_json import WrittenJson
@@ -22,8 +23,10 @@ class StrictJson(DefaultJSONProvider):
             s, object_pairs_hook=unique_members, parse_constant=no_constant, parse_float=_number, **kwargs
         )
 
-    def dumps(self, obj: Any, **kwargs: Any) -> str:
-        return obj if isinstance(obj, WrittenJson) else super().dumps(obj, **kwargs)
+    def response(self, *args: Any, **kwargs: Any) -> Response:
+        if args and isinstance(args[0], WrittenJson):
+            return self._app.response_class(f"{args[0]}\n", mimetype=self.mimetype)
+        return super().response(*args, **kwargs)
 
 
 def _number(text: str) -> int | float:
@@ -37,5 +40,6 @@ def _number(text: str) -> int | float:
 
 def refuse_other_content() -> None:
     """A body for the API is JSON and says so: what a web form of another site can send is refused."""
-    if request.path.startswith("/v1/") and request.content_length and not request.is_json:
+    length = request.environ.get("CONTENT_LENGTH", "0")  # most requests have no body, and are looked at no further
+    if length != "0" and request.path.startswith("/v1/") and request.content_length and not request.is_json:
         abort(415)

@@ -14,12 +14,12 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from flask import current_app
 
 from app.services.base.errors import DomainError
-from app.web.request_log import request_record
+from app.web.request_log import RequestRecord
 
 WINDOW_SECONDS = 60
 MOST_BUCKETS = 50_000
@@ -35,8 +35,7 @@ class TooManyRequests(DomainError):
     remembered = False
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """What one user has left after a request."""
 
     limit: int
@@ -45,12 +44,13 @@ class Standing:
     """Seconds until nothing is used up any more."""
 
     def fields(self) -> dict[str, str]:
+        limit, left, full_in = map(str, self)
         return {
-            "RateLimit-Policy": f'"{RATE_POLICY}";q={self.limit};w={WINDOW_SECONDS}',
-            "RateLimit": f'"{RATE_POLICY}";r={self.left};t={self.full_in}',
-            "RateLimit-Limit": str(self.limit),
-            "RateLimit-Remaining": str(self.left),
-            "RateLimit-Reset": str(self.full_in),
+            "RateLimit-Policy": f'"{RATE_POLICY}";q={limit};w={WINDOW_SECONDS}',
+            "RateLimit": f'"{RATE_POLICY}";r={left};t={full_in}',
+            "RateLimit-Limit": limit,
+            "RateLimit-Remaining": left,
+            "RateLimit-Reset": full_in,
         }
 
 
@@ -80,12 +80,12 @@ class UserRates:
         return Standing(self.limit, math.floor(left), full_in), wait
 
 
-def count_request(user_id: str) -> None:
-    """Count this request. Raises TooManyRequests."""
+def count_request(user_id: str, record: RequestRecord) -> None:
+    """Count this request; its answer bears the fields. Raises TooManyRequests."""
     rates: UserRates = current_app.extensions["tillbook_rates"]
     if not rates.limit:
         return
     standing, wait = rates.take(user_id)
-    request_record().fields = standing.fields()
+    record.fields = standing.fields()
     if wait:
         raise TooManyRequests(limit=standing.limit, retry_after=math.ceil(wait))

@@ -142,7 +142,7 @@ def test_what_is_not_found_is_looked_for_again_and_shown_to_a_person_at_the_end(
         assert naming.asks()[0].next_try_at is not None
         naming.world.clock.advance(seconds + 1)
     naming.work()
-    assert naming.shown() == [reference_queries.NOT_FOUND]
+    assert naming.shown() == [reference_queries.ASK_NOT_FOUND]
     assert naming.asks()[0].next_try_at is None
     [kept] = naming.world.core.whole.read(inbox.waiting_messages)
     assert json.loads(kept.body) == {"theirs": "T-of-nobody", "refund": "R-1"}
@@ -246,7 +246,7 @@ def test_a_provider_that_never_knows_what_was_named_leaves_the_message_to_a_pers
     for _ in range((RETRIES[Retried.UNANSWERED_QUESTION].most or 0) + 3):
         naming.work()
         naming.world.clock.advance(RETRIES[Retried.UNANSWERED_QUESTION].pauses[-1] * 1.3)
-    assert naming.shown() == [reference_queries.UNANSWERED]
+    assert naming.shown() == [reference_queries.ASK_UNANSWERED]
     assert all(row.next_try_at is None for row in naming.asks())
 
 

@@ -95,7 +95,7 @@ def a_product_imported(world: World, user: str) -> int:
 
 
 def a_buyer_known(world: World, user: str) -> int:
-    """It lies where the store's own number puts it; its buyer's data are in another slot."""
+    """A parked fact of a store: it lies in the slot of the store's number, and its buyer's data in another slot."""
     import_text(world, STORE_CATALOGUE)
     applied = told(world, store_fact(world, user))
     assert applied.slot == slot_of_reference(f"store-{user}") != slot_of_user(user)

@@ -51,3 +51,8 @@ def test_an_answer_is_json_in_utf_8(backend: ApiClient) -> None:
     assert answer.content_type == "application/json"
     assert json.loads(answer.data.decode("utf-8")) == answer.get_json()
     assert answer.get_json()["lines"], answer.text
+
+
+def test_an_address_with_two_slashes_leads_to_the_one_that_is_meant(alice: ApiClient) -> None:
+    answer = alice.client.get("/v1//wallet", headers=alice.headers, base_url="https://pay.game.dev")
+    assert (answer.status_code, answer.headers["Location"]) == (308, "https://pay.game.dev/v1/wallet")

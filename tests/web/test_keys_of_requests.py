@@ -122,6 +122,48 @@ def test_an_item_of_a_batch_has_its_key_together_with_single_requests(generous: 
     assert [item["code"] for item in answer["items"]] == [None, "key_conflict"]
 
 
+SPENT = {**COINS, "amount": 5}
+GRANTED = {**SPENT, "reason": "r"}
+DIFFERING: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
+    ("grants", GRANTED, {"amount": 6, "environment": "live", "reason": "other", "reference": "other"}),
+    ("debits", GRANTED, {"amount": 6, "environment": "live", "reason": "other", "reference": "other"}),
+    ("spends", SPENT, {"amount": 6, "asset": "gem", "environment": "live", "note": "other", "reference": "other"}),
+    ("holds", {**SPENT, "seconds": 60}, {"amount": 6, "asset": "gem", "environment": "live", "seconds": 61}),
+    ("gifts", {**SPENT, "receiver": "bob"}, {"amount": 6, "asset": "gem", "receiver": "carol", "message": "other"}),
+    ("orders", order_body(), {"product": "nothing", "quantity": 2, "way": "app", "currency": "JPY"}),
+    ("wallets/freeze", {**COINS, "reason": "r"}, {"asset": "gem", "environment": "live", "reason": "other"}),
+)
+"""Kinds of request by their path, and what each is repeated with."""
+
+
+@pytest.mark.parametrize(("path", "body", "changes"), DIFFERING, ids=[path for path, _, _ in DIFFERING])
+def test_a_conflict_names_the_field_of_the_request_that_differs(
+    generous: ApiClient, path: str, body: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    _grant(generous, "alice", "coins", amount=100)
+    first = {**body, "user": "alice"}
+    assert generous.post(f"/v1/{path}", first, key="k").status_code == 201
+    for field, value in changes.items():
+        told = generous.post(f"/v1/{path}", {**first, field: value}, key="k").get_json()
+        assert (told["code"], told["field"]) == ("idempotency_key_reused", field)
+
+
+def test_a_conflict_with_what_the_ledger_refused_says_that_the_amount_differs(generous: ApiClient) -> None:
+    granted = _grant(generous, "alice", "coins", amount=100).get_json()
+    held = _hold(generous, "alice", "h").get_json()["id"]
+    about = {**COINS, "user": "alice"}
+    for path, body in (
+        ("spends", about),
+        ("holds", {**about, "seconds": 60}),
+        ("debits", {**about, "reason": "r"}),
+        (f"holds/{held}/capture", {}),
+        (f"transfers/{granted['id']}/reverse", {"reason": "r"}),
+    ):
+        assert generous.post(f"/v1/{path}", {**body, "amount": 1000}, key=path).status_code == 409
+        told = generous.post(f"/v1/{path}", {**body, "amount": 1}, key=path).get_json()
+        assert (told["code"], told["field"]) == ("idempotency_key_reused", "amount"), path
+
+
 @pytest.mark.parametrize("send", [*OF_THE_LEDGER, *OTHERS], ids=lambda each: each.__name__)
 def test_a_key_is_new_for_each_user_and_a_repeat_is_no_conflict(generous: ApiClient, send: Send) -> None:
     answers = []

@@ -116,6 +116,7 @@ def charge_at_once(core: Core, number: int) -> AnyRow:
 
     def work(tx: Tx) -> AnyRow:
         row = _locked(tx, number, None)
+        _check_is_ours(row)
         is_unwanted = row.cancel_at is not None and row.cancel_by != ENDED_BY_RULE
         if row.status not in CHARGEABLE or is_unwanted:
             raise AgreementNotInForce(agreement=str(number), agreement_status=row.status)
@@ -182,20 +183,25 @@ def _changed(
 ) -> None:
     """Decide once a request whose key belongs to caller and user: the agreement says who the user is."""
 
-    def request_of(tx: Tx) -> Keyed:
-        return owned(_locked(tx, number, user_id, may_be_stores=True).user_id)
+    def lock(tx: Tx) -> tuple[Keyed, AnyRow]:
+        row = _locked(tx, number, user_id)
+        return owned(row.user_id), row
 
-    def work(tx: Tx, _: Keyed) -> int:
-        decide(tx, _locked(tx, number, user_id))
+    def work(tx: Tx, _: Keyed, row: AnyRow) -> int:
+        _check_is_ours(row)
+        decide(tx, row)
         return number
 
-    decided_for_owner(core, slot_of_number(number), request_of, work)
+    decided_for_owner(core, slot_of_number(number), lock, work)
 
 
-def _locked(tx: Tx, number: int, user_id: str | None, *, may_be_stores: bool = False) -> AnyRow:
+def _locked(tx: Tx, number: int, user_id: str | None) -> AnyRow:
     row = agreement_rows.lock_agreement(tx, number)
     if row is None or user_id not in (None, row.user_id):
         raise NotFound(agreement=str(number))
-    if row.by_store and not may_be_stores:
-        raise KeptByTheStore(agreement=str(number))
     return row
+
+
+def _check_is_ours(row: AnyRow) -> None:
+    if row.by_store:
+        raise KeptByTheStore(agreement=str(row.id))

@@ -63,7 +63,7 @@ def _first_wrong(sessions: Sessions, progress: Progress | None) -> Iterator[Find
 
 
 def _next(tx: Transaction, proved: Checkpoint) -> tuple[Checkpoint, str] | None:
-    """The next checkpoint as it must be, and what is wrong with it (empty: nothing). None if there is no later one."""
+    """The next checkpoint as it must be, and how the stored one differs (empty: not at all). None at the end."""
     day: date | None = tx.scalar(select(func.min(C.day)).where(C.day > proved.day))
     if day is None:
         return None

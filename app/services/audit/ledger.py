@@ -237,7 +237,7 @@ class _SlotAudit:
 
 
 Beside = tuple[StoredLot | None, Reversed | None]
-NOTHING: Beside = (None, None)
+NOTHING_BESIDE: Beside = (None, None)
 
 
 class _Books:
@@ -252,10 +252,10 @@ class _Books:
         self._look_ahead()
 
     def beside(self, posting: StoredPosting) -> Beside:
-        """The lot that bears its version, and what it reverses. Mostly nothing of it."""
+        """The lot that this posting made, and the transfer that it reverses: most postings have neither."""
         key = posting[:2]
         if self._nearest is None or key < self._nearest:
-            return NOTHING
+            return NOTHING_BESIDE
         made = next(iter(tuple(self._lots.of(key))), None)
         of = next((Reversed(*row[2:]) for row in tuple(self._reversed.of(key))), None)
         self._look_ahead()

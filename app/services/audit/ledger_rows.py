@@ -185,7 +185,7 @@ class Sorted(Generic[LedgerRow]):
         self._stray = stray
         self._rows: Iterable[LedgerRow] = ()
         self.key: Any = None
-        """That of the next rows; None at the end."""
+        """The key of the rows that are read next; None at the end."""
         self._advance()
 
     def of(self, key: Any) -> Iterable[LedgerRow]:

@@ -33,7 +33,7 @@ _T = TRANSFERS.c
 REFUND_TRANSFER_KINDS = (*MONEY_KINDS, *COIN_KINDS)
 """The kinds of transfer that only refunds make."""
 RefundFinding = tuple[str, str] | tuple[str, str, datetime]
-"""What is wrong, and the details; of a transfer without an effective time, when it was booked."""
+"""The code of a finding and its details; for a transfer without an effective time, also when it was booked."""
 
 
 def check_captured(
@@ -101,8 +101,8 @@ def _times(booked: Booked) -> int:
 def _check_refund(
     tx: Transaction, captured: CapturedPayment, refund: AnyRow, told: RefundTold | None
 ) -> Iterator[RefundFinding]:
-    """It stands as the provider says, if the provider has said anything; else it is not done. It holds coins only while
-    it is under way."""
+    """A refund has the status that its provider told, and is not done if none was told. It holds coins only while it is
+    under way."""
     status = RefundStatus(refund.status)
     unexplained = told is None and status in (RefundStatus.DONE, RefundStatus.UNDONE)
     if unexplained or status is not status_told(status, told.status if told is not None else None):

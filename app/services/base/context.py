@@ -111,7 +111,8 @@ class Rules:
 
 
 class Bulkheads:
-    """How many calls of this process may wait for one provider account at once."""
+    """How many calls of this process may wait for one provider account at once. The worker has these for each kind of
+    work."""
 
     WIDTH = 4
     """Half of the threads of a web process (`app/serving.py`)."""

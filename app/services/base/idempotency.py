@@ -32,6 +32,7 @@ OPTIONAL = ("actor",)
 """Fields that requests of one kind have or have not."""
 
 T = TypeVar("T")
+S = TypeVar("S")
 _k = IdempotencyKey.__table__.c
 _IDS = {kind: bindparam(f"id_of_{kind}", type_=Uuid) for kind in KEYED}
 
@@ -54,6 +55,8 @@ _REQUEST = select(literal(1).label("one")).subquery("request")
 _OF_KEY = and_(_k.slot == bindparam("slot"), _k.caller == bindparam("caller"), _k.key == bindparam("key"))
 _FIND = Statement(select(*KEPT).select_from(outerjoin(_REQUEST, IdempotencyKey.__table__, _OF_KEY)))
 _CLAIM = insertion_if_new(IdempotencyKey.__table__)
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode
+"""Made once: `json.dumps` would make it for each of a request's fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +74,9 @@ class Keyed:
 class _Refused(Exception):
     """Undo what this transaction began, and keep the refusal for the key that was found in it."""
 
-    def __init__(self, request: Keyed, error: DomainError) -> None:
+    def __init__(self, request: Keyed, error: DomainError, subject: Any) -> None:
         super().__init__()
-        self.request, self.error = request, error
+        self.request, self.error, self.subject = request, error, subject
 
 
 def keyed(caller: str, key: str, what: str, content: Mapping[str, Any]) -> Keyed:
@@ -99,26 +102,28 @@ def decided_once(
     return remembering(core, slot, request, work, lambda resource_id: resource_id, where=where)
 
 
-def decided_for_owner(core: Core, slot: int, owned: Callable[[Tx], Keyed], decide: Callable[[Tx, Keyed], int]) -> int:
+def decided_for_owner(
+    core: Core, slot: int, lock: Callable[[Tx], tuple[Keyed, S]], decide: Callable[[Tx, Keyed, S], int]
+) -> tuple[int, S]:
     """Decide once a request whose key belongs to caller and user, where only the request's subject tells who the user
-    is: `owned` locks the subject and names the key, in the transaction that decides. Raises like `decided_once`."""
+    is: `lock` locks the subject and names the key, in the transaction that decides. The resource, and the subject as
+    `decide` left it. Raises like `decided_once`."""
 
-    def work(tx: Tx) -> int:
-        request = owned(tx)
-        known = find_key(tx, slot, request)
-        if known is not None:
-            return known
-        try:
-            resource_id = decide(tx, request)
-        except DomainError as error:
-            raise _Refused(request, error) from error
-        claim_key(tx, slot, request, resource_id)
-        return resource_id
+    def work(tx: Tx) -> tuple[int, S]:
+        request, subject = lock(tx)
+        resource_id = find_key(tx, slot, request)
+        if resource_id is None:
+            try:
+                resource_id = decide(tx, request, subject)
+            except DomainError as error:
+                raise _Refused(request, error, subject) from error
+            claim_key(tx, slot, request, resource_id)
+        return resource_id, subject
 
     try:
         return core.at(slot).transact(work)
     except _Refused as refused:
-        return _refusal_kept(core, slot, refused.request, refused.error)
+        return _refusal_kept(core, slot, refused.request, refused.error), refused.subject
 
 
 def remembering(
@@ -206,5 +211,4 @@ def _row(tx: Tx, slot: int, request: Keyed, resource_id: int, kept: dict[str, An
 
 
 def _digest(content: Any) -> str:
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(_canonical(content).encode()).hexdigest()

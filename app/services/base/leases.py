@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -87,6 +88,18 @@ class LeaseQueue:
     def _values(self, number: int, now: datetime) -> dict[str, object]:
         values: dict[str, object] = {"at_slot": slot_of_number(number), "at_id": number, "until": now + self._lease}
         return values | {"taken_at": now, "quiet_since": now - self._gap} if self._stamps else values
+
+
+def in_turns(numbers: Iterable[int]) -> list[int]:
+    """These numbers in an order in which each slot has one before any slot has a second: a user with many rows does not
+    keep the others waiting."""
+    before = Counter[int]()
+    ranked = list[tuple[int, int, int]]()
+    for place, number in enumerate(numbers):
+        slot = slot_of_number(number)
+        ranked.append((before[slot], place, number))
+        before[slot] += 1
+    return [number for _, _, number in sorted(ranked)]
 
 
 def next_try(now: datetime, why: Retried, number: int) -> datetime:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -25,8 +25,9 @@ from app.domain.event_types import EventType
 from app.domain.ledger import microseconds
 from app.models.base import Json, Moment
 from app.models.events import EVENTS
-from app.services.base.statements import LostRace, Move, Sized
-from app.services.base.transaction import Transaction
+from app.services.base.context import Tx
+from app.services.base.statements import LostRace, Sized
+from app.services.base.wire import Sent
 
 MOST_AT_ONCE = 32
 """Events that one statement inserts."""
@@ -63,11 +64,13 @@ class Event:
     cause: Mapping[str, Any]
 
 
-def cause_in(tx: Transaction, actor: str = "") -> Mapping[str, Any]:
-    """What changes things in this transaction: the fact that is applied, else the caller or person of that name, else
-    (no name) a rule of ours."""
-    told = tx.cause if isinstance(tx, Transaction) else {}
-    return told or ({"by": "caller", "name": actor} if actor else {"by": "rule"})
+def events_of(tx: Tx, kind: EventType | None, user_id: str, data: Mapping[str, Any], actor: str = "") -> list[Event]:
+    """The event of a change that this transaction makes; none where nobody is told of that kind. What changes things is
+    the fact that is applied, else the caller or person of the name `actor`, else a rule of ours."""
+    if kind is None or kind not in tx.core.rules.ledger.events:
+        return []
+    cause = tx.cause or ({"by": "caller", "name": actor} if actor else {"by": "rule"})
+    return [Event(kind, user_id, tx.now, data, cause)]
 
 
 def event_id(slot: int, at_us: int) -> uuid.UUID:
@@ -79,7 +82,7 @@ def event_id(slot: int, at_us: int) -> uuid.UUID:
 
 
 @cache
-def insertion(anchor: Table) -> Sized:
+def _insertion(anchor: Table) -> Sized:
     """INSERT of so many events of one slot beside a row of that table. It inserts nothing if that row is not there."""
     row = anchor.c
     there = (row.slot == bindparam("slot"), row.id == bindparam("anchor", type_=row.id.type))
@@ -105,32 +108,23 @@ def insertion(anchor: Table) -> Sized:
     return Sized(build, MOST_AT_ONCE)
 
 
-def event_move(anchor: Table, slot: int, anchor_id: Any, event: Event, *, written_at: datetime) -> Move:
-    """One event, as a statement that may fly with others that change just one row."""
-    return insertion(anchor).of(1), _values(slot, anchor_id, [event], written_at)
-
-
-class Outbox:
-    """Events that are to be written with the rest of a transaction, each beside a row of one table."""
-
-    def __init__(self, anchor: Table, written_at: datetime) -> None:
-        self._anchor = anchor
-        self._written_at = written_at
-        self._by_slot: dict[int, tuple[Any, list[Event]]] = {}
-
-    def add(self, slot: int, anchor_id: Any, event: Event) -> None:
-        """The first event of a slot says beside which row all of that slot are written."""
-        self._by_slot.setdefault(slot, (anchor_id, []))[1].append(event)
-
-    def board(self, tx: Transaction) -> None:
-        """One statement for each slot (and each MOST_AT_ONCE events), sent with what is sent next. Raises LostRace then
-        if a row that they are written beside is not there."""
-        statement = insertion(self._anchor)
-        for slot, (anchor_id, events) in self._by_slot.items():
-            for start in range(0, len(events), MOST_AT_ONCE):
-                part = events[start : start + MOST_AT_ONCE]
-                values = _values(slot, anchor_id, part, self._written_at)
-                tx.later(statement.of(len(part)), values, wrong=LostRace, rows=len(part))
+def write_events(
+    tx: Tx,
+    anchor: Table,
+    slot: int,
+    anchor_id: Any,
+    events: Sequence[Event],
+    *,
+    wrong: Callable[[], Exception] | None = LostRace,
+) -> list[Sent]:
+    """Write events of one slot beside that row, with what is sent next: one statement, and one more for each further
+    MOST_AT_ONCE events. What `wrong` makes is raised then if the row is not there."""
+    sent: list[Sent] = []
+    for start in range(0, len(events), MOST_AT_ONCE):
+        part = events[start : start + MOST_AT_ONCE]
+        statement = _insertion(anchor).of(len(part))
+        sent += tx.later(statement, _values(slot, anchor_id, part, tx.now), wrong=wrong, rows=len(part))
+    return sent
 
 
 def _values(slot: int, anchor_id: Any, events: Sequence[Event], written_at: datetime) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class DoneRefund(NamedTuple):
     """The provider's number of the payment."""
     number: str
     minor: int
-    """All of it, with the part of a coupon."""
+    """The whole amount of the refund, with the part that a coupon had paid."""
     currency: str
     done_at: datetime
 

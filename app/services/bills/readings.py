@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from enum import StrEnum
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -34,7 +35,6 @@ from app.services.base.sanitize import storable_text
 from app.services.base.upsert import insert_numbered_if_new
 from app.services.bills.kept_bills import LONGEST_BILL_NAME, BillDamaged, BillWindow, bill_bytes, keep_bills
 
-READING, READ, REFUSED, REPLACED = "reading", "read", "refused", "replaced"
 LINES_IN_BATCH = 5_000
 """So many lines are written in one transaction, and in memory, at a time."""
 LONGEST_BILL_PROBLEM = 255
@@ -44,6 +44,16 @@ _KEYS = ("provider_account", "feed", "name", "sha256")
 _b, _r, _l = BILLS.c, BILL_READINGS.c, BILL_LINES.c
 _DOCUMENT = and_(*(BILLS.c[key] == BILL_READINGS.c[key] for key in _KEYS))
 _log = structlog.get_logger(__name__)
+
+
+class ReadingStatus(StrEnum):
+    """What became of a document."""
+
+    READING = "reading"
+    READ = "read"
+    REFUSED = "refused"
+    REPLACED = "replaced"
+    """A later document of the same name counts."""
 
 
 class NotReadable(ValueError):
@@ -97,7 +107,7 @@ def read_document(core: Core, account: ProviderAccount, bill: AnyRow) -> bool:
         return core.home.transact(partial(_refuse, account=account, bill=bill, problem=str(error)))
     try:
         reading = core.home.transact(partial(_begin, bill=bill, content=content))
-        if reading.status != READING:
+        if reading.status != ReadingStatus.READING:
             return False
         done: int = reading.lines
         left = islice(content.lines, done, None)
@@ -110,7 +120,7 @@ def read_document(core: Core, account: ProviderAccount, bill: AnyRow) -> bool:
         core.home.transact(partial(_finish, reading=reading, bill=bill, done=done))
     except _ReadElsewhere:
         return False
-    metrics.BILLS_READ.labels(account.name, READ).inc()
+    metrics.BILLS_READ.labels(account.name, ReadingStatus.READ).inc()
     _log.info("bill_read", provider_account=account.name, feed=bill.feed, name=bill.name, lines=done)
     return True
 
@@ -126,7 +136,7 @@ def read_bills_again(
     if name is not None:
         wanted = wanted.where(_b.name == name)
     if refused_only:
-        wanted = wanted.where(_r.status == REFUSED)
+        wanted = wanted.where(_r.status == ReadingStatus.REFUSED)
     rows = core.home.read(lambda tx: tx.execute(wanted.order_by(_b.fetched_at, _b.name, _b.sha256)).all())
     for row in rows:
         core.home.transact(partial(_forget, account=account.name, reading_id=row.id))
@@ -181,7 +191,7 @@ def list_lines(core: Core, wanted: LineFilter, place: ListPlace | None, limit: i
     query = (
         select(*_l, _r.feed, _r.name, _r.side)
         .join_from(BILL_LINES, BILL_READINGS, _of_reading())
-        .where(_l.provider_account == wanted.provider_account, _r.status == READ)
+        .where(_l.provider_account == wanted.provider_account, _r.status == ReadingStatus.READ)
     )
     if wanted.feed is not None:
         query = query.where(_r.feed == wanted.feed)
@@ -232,7 +242,7 @@ def _content_of(account: ProviderAccount, feed: str, name: str, content: bytes) 
 def _begin(tx: Tx, *, bill: AnyRow, content: BillContent) -> AnyRow:
     """The reading of that document, made if there is none."""
     side, span = content.side, (content.since, content.until)
-    _insert_reading(tx, _new_reading(tx, bill, READING, side.value, span, content.zone))
+    _insert_reading(tx, _new_reading(tx, bill, ReadingStatus.READING, side.value, span, content.zone))
     return _reading_of(tx, bill)
 
 
@@ -277,16 +287,32 @@ def _finish(tx: Tx, *, reading: AnyRow, bill: AnyRow, done: int) -> None:
     others = and_(
         _r.provider_account == bill.provider_account, _r.feed == bill.feed, _r.name == bill.name, _r.id != reading.id
     )
-    later = select(_r.id).join_from(BILL_READINGS, BILLS, _DOCUMENT).where(others, _r.status == READ)
+    later = select(_r.id).join_from(BILL_READINGS, BILLS, _DOCUMENT).where(others, _r.status == ReadingStatus.READ)
     is_old = tx.execute(later.where(_b.fetched_at > bill.fetched_at).limit(1)).first() is not None
     if not is_old:
-        tx.execute(update(BILL_READINGS).where(others, _r.status.in_((READ, REFUSED))).values(status=REPLACED))
-    _move(tx, reading, done, status=REPLACED if is_old else READ, read_at=tx.now, match_at=None if is_old else tx.now)
+        tx.execute(
+            update(BILL_READINGS)
+            .where(others, _r.status.in_((ReadingStatus.READ, ReadingStatus.REFUSED)))
+            .values(status=ReadingStatus.REPLACED)
+        )
+    _move(
+        tx,
+        reading,
+        done,
+        status=ReadingStatus.REPLACED if is_old else ReadingStatus.READ,
+        read_at=tx.now,
+        match_at=None if is_old else tx.now,
+    )
 
 
 def _move(tx: Tx, reading: AnyRow, done: int, **values: Any) -> None:
     own = (_r.provider_account == reading.provider_account, _r.id == reading.id)
-    step = update(BILL_READINGS).where(*own, _r.status == READING, _r.lines == done).values(**values).returning(_r.id)
+    step = (
+        update(BILL_READINGS)
+        .where(*own, _r.status == ReadingStatus.READING, _r.lines == done)
+        .values(**values)
+        .returning(_r.id)
+    )
     if tx.execute(step).first() is None:
         raise _ReadElsewhere
 
@@ -294,13 +320,13 @@ def _move(tx: Tx, reading: AnyRow, done: int, **values: Any) -> None:
 def _refuse(tx: Tx, *, account: ProviderAccount, bill: AnyRow, problem: str) -> bool:
     provider, problem = account.provider, storable_text(problem, LONGEST_BILL_PROBLEM)
     side = provider.bill_feeds[bill.feed].value if isinstance(provider, ReadsBills) else "trades"
-    _insert_reading(tx, _new_reading(tx, bill, REFUSED, side, (bill.since, bill.until), "UTC", problem))
+    _insert_reading(tx, _new_reading(tx, bill, ReadingStatus.REFUSED, side, (bill.since, bill.until), "UTC", problem))
     reading = _reading_of(tx, bill)
-    if reading.status == READING:  # some of it was read
+    if reading.status == ReadingStatus.READING:  # some of it was read
         tx.execute(delete(BILL_LINES).where(_l.provider_account == account.name, _l.reading_id == reading.id))
         own = (_r.provider_account == account.name, _r.id == reading.id)
-        tx.execute(update(BILL_READINGS).where(*own).values(status=REFUSED, problem=problem, lines=0))
-    tx.once_committed(metrics.BILLS_READ.labels(account.name, REFUSED).inc)
+        tx.execute(update(BILL_READINGS).where(*own).values(status=ReadingStatus.REFUSED, problem=problem, lines=0))
+    tx.once_committed(metrics.BILLS_READ.labels(account.name, ReadingStatus.REFUSED).inc)
     about = {"provider_account": account.name, "feed": bill.feed, "name": bill.name, "error": problem}
     tx.once_committed(_log.error, "bill_refused", **about)
     return True
@@ -320,7 +346,7 @@ def _of_feeds(feeds: Sequence[tuple[str, str]]) -> ColumnElement[bool]:
 
 
 def _is_unread() -> ColumnElement[bool]:
-    return ~select(_r.id).where(_DOCUMENT, _r.status != READING).exists()
+    return ~select(_r.id).where(_DOCUMENT, _r.status != ReadingStatus.READING).exists()
 
 
 def _of_reading() -> ColumnElement[bool]:

@@ -41,7 +41,7 @@ from app.services.payments import payment_rows
 from app.services.refunds import refund_asks
 from app.services.refunds.refund_asks import WHOLE_PAYMENT
 
-UNANSWERED, NOT_FOUND, NOT_SIZED = "ask_unanswered", "ask_not_found", "refund_size_unknown"
+ASK_UNANSWERED, ASK_NOT_FOUND, REFUND_NOT_SIZED = "ask_unanswered", "ask_not_found", "refund_size_unknown"
 """Why a kept message is shown: the provider gave no answer; no payment of that name came to be known here. And why a
 payment is listed by `tillbook refunds overdue`: its provider says that something went back, and not how much."""
 ASKS_DUE = LeaseQueue(Ask.__table__, "next_try_at", "due_asks", counts="tries", stamps="asked_at")
@@ -178,7 +178,7 @@ def _ask_provider(core: Core, row: AnyRow) -> None:
     payment = core.at(row.slot).read(lambda tx: payment_rows.find_payment(tx, row.slot, row.payment_id))
     account = core.registry.get(payment.provider_account) if payment is not None else None
     if payment is None or account is None:
-        _later(core, row, UNANSWERED)
+        _later(core, row, ASK_UNANSWERED)
         return
     ref = Ref(ours=str(payment.id), theirs=payment.theirs, refund=row.refund or None)
     called = call_provider(
@@ -191,9 +191,9 @@ def _ask_provider(core: Core, row: AnyRow) -> None:
     )
     payment_queries.apply_all(core, account, called.answer or (), "query", called)
     if not called.answer:
-        _later(core, row, UNANSWERED)
+        _later(core, row, ASK_UNANSWERED)
     elif any(fact.refunds_unknown for fact in called.answer) and not _is_sized(core, row):
-        _later(core, row, NOT_SIZED)
+        _later(core, row, REFUND_NOT_SIZED)
     else:
         _set_next(core, row, None)
 
@@ -212,7 +212,7 @@ def _look_for_payment(core: Core, row: AnyRow) -> None:
         if number is None and answer.missing:  # "not found" would be a guess: the question is put again
             raise DatabaseUnavailable(f"The payment may lie in {', '.join(answer.missing)}.")
     if number is None:
-        _later(core, row, NOT_FOUND)
+        _later(core, row, ASK_NOT_FOUND)
         return
     ref = Ref(ours=str(number), theirs=row.theirs, refund=row.refund or None)
     if ref.refund or not payment_queries.hint(core, ref, gap_seconds=0):
@@ -261,7 +261,7 @@ def _later(core: Core, row: AnyRow, why: str) -> None:
     """Again when it is time; shown to a person when it has been asked long enough.
 
     What no message stands behind has nothing to show, so it is asked about until it ends."""
-    moment = _next_moment(core, row, endless=why == NOT_SIZED or row.message_id is None)
+    moment = _next_moment(core, row, endless=why == REFUND_NOT_SIZED or row.message_id is None)
     if moment is not None:
         if row.tries == RETRIES[Retried.UNANSWERED_QUESTION].most:
             _log.warning(why, provider_account=row.provider_account, payment=row.payment_id)

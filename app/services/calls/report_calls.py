@@ -25,7 +25,7 @@ from app.services.base.leases import LeaseQueue, next_try
 from app.services.base.sanitize import problem_text
 from app.services.calls import call_log
 from app.services.calls.provider_call import CallEnd, CallSubject, ProviderCall, call_provider
-from app.services.ledger.consumption import WHOLE, consumed_share
+from app.services.ledger.consumption import WHOLE_PURCHASE, consumed_share
 from app.services.payments import fulfilments
 
 REPORT_SECONDS = 10.0
@@ -102,7 +102,7 @@ def _wish(preference: RefundPreference, consumed_share: int) -> dict[str, str]:
         return {"wish": "grant_full" if preference is RefundPreference.GRANT else "decline"}
     if consumed_share == 0:
         return {"wish": "grant_full"}
-    return {"wish": "decline" if consumed_share >= WHOLE else "grant_prorated"}
+    return {"wish": "decline" if consumed_share >= WHOLE_PURCHASE else "grant_prorated"}
 
 
 def _send(

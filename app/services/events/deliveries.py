@@ -20,7 +20,7 @@ import structlog
 from sqlalchemy import Uuid, bindparam, delete, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from app.domain.delivery_schedule import DELIVERY_LEASE_SECONDS
+from app.domain.delivery_schedule import DELIVERY_LEASE_SECONDS, DeliveryStatus
 from app.domain.numbers import slot_of_user, slot_of_uuid
 from app.models.base import AnyRow
 from app.models.endpoints import DELIVERIES, ENDPOINTS, POSITIONS
@@ -38,14 +38,14 @@ from app.services.events.feed import FEED
 PLANNED_AT_ONCE = 500
 """Events of the feed that one transaction turns into deliveries."""
 MOST_LISTED = 200
-WAITING, FAILED, DONE, GIVEN_UP = "waiting", "failed", "done", "given_up"
 DEFERRED = timedelta(minutes=5)
 """What is blocked is put off for so long at a time: not for as long as what blocks it, which may end at any moment."""
 STILL_WRITTEN = timedelta(hours=1)
 """A round that began before an endpoint was removed may write deliveries for so long."""
-STATUSES = (WAITING, FAILED, DONE, GIVEN_UP)
 LEASES = LeaseQueue(DELIVERIES, "next_at", "deliveries", counts="attempts", lease_seconds=DELIVERY_LEASE_SECONDS)
 _d, _e, _q, _v, _n = DELIVERIES.c, ENDPOINTS.c, POSITIONS.c, EVENTS.c, FEEDS.c
+
+
 _earlier = DELIVERIES.alias("earlier")
 _log = structlog.get_logger(__name__)
 _PLACED = select(func.coalesce(func.max(_n.placed), 0)).where(_n.name == FEED).scalar_subquery()
@@ -96,7 +96,7 @@ _DEFER = (
             _earlier.c.user_id == _d.user_id,
             _earlier.c.position < _d.position,
             _earlier.c.next_at > bindparam("now"),
-            _earlier.c.status == FAILED,
+            _earlier.c.status == DeliveryStatus.FAILED,
         ),
     )
     .values(next_at=bindparam("until"))
@@ -193,7 +193,7 @@ def _new(tx: Tx, endpoint_id: int, event: AnyRow) -> dict[str, Any]:
         "user_id": event.user_id,
         "type": event.type,
         "position": event.position,
-        "status": WAITING,
+        "status": DeliveryStatus.WAITING,
         "attempts": 0,
         "next_at": tx.now,
         "code": None,
@@ -227,7 +227,9 @@ def defer_blocked(place: Place, endpoint_id: int) -> None:
 def wake_user(tx: Tx, row: AnyRow) -> None:
     """What was put off behind a delivery of that user may be sent."""
     his = (_d.slot == row.slot, _d.endpoint_id == row.endpoint_id, _d.user_id == row.user_id)
-    tx.execute(update(DELIVERIES).where(*his, _d.status == WAITING, _d.next_at > tx.now).values(next_at=tx.now))
+    tx.execute(
+        update(DELIVERIES).where(*his, _d.status == DeliveryStatus.WAITING, _d.next_at > tx.now).values(next_at=tx.now)
+    )
 
 
 def find_delivery(tx: Tx, endpoint_id: int, event_id: uuid.UUID) -> AnyRow:
@@ -333,7 +335,7 @@ def give_up_delivery(tx: Tx, endpoint: AnyRow, event_id: uuid.UUID, by: str) -> 
 
 def end_delivery(tx: Tx, row: AnyRow, why: str) -> bool:
     """Give an open delivery up; False if it is not open any more."""
-    ended = {"status": GIVEN_UP, "next_at": None, "problem": problem_text(why)}
+    ended = {"status": DeliveryStatus.GIVEN_UP, "next_at": None, "problem": problem_text(why)}
     mine = (_d.slot == row.slot, _d.id == row.id, _d.next_at.is_not(None))
     is_open = tx.execute(update(DELIVERIES).where(*mine).values(ended)).rowcount == 1
     wake_user(tx, row)

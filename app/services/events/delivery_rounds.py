@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy import update
 
 from app import metrics
-from app.domain.delivery_schedule import AnswerMeaning, asked_pause, meaning_of, retry_pause
+from app.domain.delivery_schedule import AnswerMeaning, DeliveryStatus, asked_pause, meaning_of, retry_pause
 from app.domain.endpoints import MOST_ENDPOINTS
 from app.domain.representations import plain
 from app.domain.webhook_signatures import signed_headers
@@ -205,7 +205,7 @@ class _Sending:
         rested = now + retry_pause(meaning, delivery.attempts, random.random())  # noqa: S311 - spreads, keeps no secret
         # While the endpoint is taken to be down its own rest counts, which is short; but never less than it asks for.
         next_at = rested if probe_at is None else probe_at if asked is None else max(rested, probe_at)
-        failed = {"status": deliveries.FAILED, "next_at": next_at, **_seen(attempt)}
+        failed = {"status": DeliveryStatus.FAILED, "next_at": next_at, **_seen(attempt)}
         self._core.at(delivery.slot).transact(lambda tx: _write_failed(tx, delivery, {**failed, "tried_at": tx.now}))
 
 
@@ -235,9 +235,9 @@ def _seen(attempt: Attempt) -> dict[str, object]:
 
 def _write_done(tx: Tx, delivery: AnyRow, attempt: Attempt) -> None:
     """The receiver has it, whatever else was written about the delivery meanwhile."""
-    done = {"status": deliveries.DONE, "next_at": None, "tried_at": tx.now, **_seen(attempt)}
+    done = {"status": DeliveryStatus.DONE, "next_at": None, "tried_at": tx.now, **_seen(attempt)}
     tx.execute(update(DELIVERIES).where(_d.slot == delivery.slot, _d.id == delivery.id).values(done))
-    if delivery.status == deliveries.FAILED:
+    if delivery.status == DeliveryStatus.FAILED:
         deliveries.wake_user(tx, delivery)
 
 

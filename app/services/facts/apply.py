@@ -17,18 +17,10 @@ from dataclasses import replace
 from app.domain.deciding import (
     Booking,
     Decision,
-    Late,
-    OrderStanding,
-    decide_authorized,
-    decide_paid,
-    decide_unmatched,
-    decide_unpaid,
-    decide_unsized,
 )
 from app.domain.event_types import EventType
-from app.domain.facts import AGREEMENT_KINDS, REFUND_KINDS, Fact, Kind
-from app.domain.matching import Expected, Mismatch, foreign, mismatch
-from app.domain.money import Money
+from app.domain.facts import REFUND_KINDS, Kind
+from app.domain.matching import Mismatch
 from app.domain.status import NEEDS_A_PERSON, NOT_MATCHED, OPEN_PAYMENT, UNPAID_END, OrderStatus, Outcome, PaymentStatus
 from app.models.base import AnyRow
 from app.services.agreements import agreement_facts, handovers, store_agreements
@@ -37,8 +29,16 @@ from app.services.base.outbox import Event
 from app.services.base.reported_fact import ReportedFact
 from app.services.base.statements import Move, write_rows
 from app.services.facts import imported_refunds
+from app.services.facts.decisions import (
+    UNDECIDED,
+    decide_fact,
+    is_known_buyers_purchase,
+    is_of_agreement,
+    refund_unless_not_ours,
+    still_parked,
+    unless_not_ours,
+)
 from app.services.facts.record import (
-    UNPAID_CAUSES,
     Applied,
     StoredFact,
     can_be_looked_at_again,
@@ -66,13 +66,6 @@ from app.services.payments.payment_rows import LockedPayment
 from app.services.refunds import early_refunds, refund_asks, refund_facts, requests, unsized_payments
 from app.services.refunds.refund_rows import STATUS_KINDS
 
-NOBODYS = frozenset(
-    {Mismatch.UNKNOWN_NUMBER, Mismatch.BEFORE_PAYMENT, Mismatch.OTHER_ACCOUNT, Mismatch.OTHER_ENVIRONMENT}
-)
-"""Why a fact matches nothing here that may be another system's."""
-_UNDECIDED = Decision(Outcome.PARKED, Mismatch.UNKNOWN_NUMBER)
-"""Stands in a new fact until what it means has been worked out."""
-
 
 def apply_fact(tx: Tx, reported: ReportedFact) -> Applied:
     """Apply one verified fact in the caller's transaction. Safe to repeat, in any order, from any road, in parallel.
@@ -82,12 +75,12 @@ def apply_fact(tx: Tx, reported: ReportedFact) -> Applied:
     """
     is_refund = reported.fact.kind in STATUS_KINDS and not reported.faults
     locked, refunds = refund_facts.lock_known(tx, reported) if is_refund else (_payment_of(tx, reported), None)
-    decision = _decide(tx, reported, locked)
+    decision = decide_fact(tx, reported, locked)
     new = store_orders.new_rows(locked, decision, reported.fact) if locked is not None and locked.is_new else ()
     stored = record(tx, reported, decision, None if locked is None else locked.payment.id, new, refunds)
     if stored.previous is not None:
         applied = _told_again(tx, stored, locked)
-    elif decision is _UNDECIDED and reported.fact.kind not in REFUND_KINDS:
+    elif decision is UNDECIDED and reported.fact.kind not in REFUND_KINDS:
         applied = _apply(tx, stored, locked)
     else:
         applied = _carry_out(tx, stored, decision, locked)
@@ -104,13 +97,13 @@ def apply_stored(tx: Tx, reported: ReportedFact, fact_id: int) -> Applied:
     known = fact_rows.lock_fact_numbered(tx, reported.slot, fact_id)
     if not can_be_looked_at_again(known):
         return Applied(Outcome.DUPLICATE, known.outcome, reported.slot, fact_id, known.payment_id)
-    applied = _apply(tx, StoredFact(reported, fact_id, _UNDECIDED, known), locked)
+    applied = _apply(tx, StoredFact(reported, fact_id, UNDECIDED, known), locked)
     tx.once_committed(report_fact, reported, applied)
     return applied if reported.buyer is None else replace(applied, buyer=reported.buyer)
 
 
 def _told_again(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
-    """A fact that was stored before: a repeat, unless what it waited for is here by now."""
+    """Handle a fact that was stored before: it is a repeat, unless its cause has come since."""
     note_road(tx, stored)
     applied, reported = told_before(stored), stored.reported
     if applied is None:
@@ -127,113 +120,28 @@ def _told_again(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> App
 
 def _apply(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied:
     """Apply a stored fact that is not decided yet: the order of a store's purchase is made here."""
-    if locked is None and _is_known_buyers_purchase(stored.reported):
+    if locked is None and is_known_buyers_purchase(stored.reported):
         locked = store_orders.payment_of_stored_purchase(tx, stored.reported)
-    decision = _still_parked(stored, _decide(tx, stored.reported, locked, stored))
+    decision = still_parked(stored, decide_fact(tx, stored.reported, locked, stored))
     if locked is not None and locked.is_new:
         write_new(tx, store_orders.new_rows(locked, decision, stored.reported.fact))
     return _carry_out(tx, stored, decision, locked)
 
 
-# --- which payment, and what to do ---
-
-
 def _payment_of(tx: Tx, reported: ReportedFact) -> LockedPayment | None:
     """Found by our number, or by the provider's where it tells none of ours. For a purchase in a store that was never
     told before, made. What is said of an agreement itself is about no payment, though some stores name one."""
-    if _is_of_agreement(reported.fact):
+    if is_of_agreement(reported.fact):
         return None
     slot, theirs, number = reported.slot, reported.fact.ref.theirs, reported.payment_number
     if reported.fact.ref.ours is not None:
         return None if number is None else payment_rows.lock_with_order(tx, slot, number)
-    if _is_known_buyers_purchase(reported):
+    if is_known_buyers_purchase(reported):
         locked = store_orders.payment_of_new_purchase(tx, reported)
         if locked is not None:
             return locked
     names = (slot, reported.account.name, reported.environment)
     return None if theirs is None else payment_rows.lock_by_theirs(tx, *names, theirs)
-
-
-def _is_known_buyers_purchase(reported: ReportedFact) -> bool:
-    """Whether it is a purchase in a store by a user whom we know: its order is written with the fact, so that of
-    several tellings at one moment one makes it."""
-    fact = reported.fact
-    known_buyer = reported.buyer is not None and fact.ref.ours is None and not reported.faults
-    return known_buyer and fact.kind is Kind.PAID and not reported.was_credited_before
-
-
-def _decide(tx: Tx, reported: ReportedFact, locked: LockedPayment | None, stored: StoredFact | None = None) -> Decision:
-    """What the fact means, as things stand. _UNDECIDED for a refund, and before a purchase's order was looked for."""
-    if reported.faults:
-        return decide_unmatched(Mismatch.UNUSABLE, has_money=False)
-    if reported.fact.kind in REFUND_KINDS:
-        return _UNDECIDED
-    if locked is None:
-        if stored is None and (_is_known_buyers_purchase(reported) or _is_of_agreement(reported.fact)):
-            return _UNDECIDED
-        if reported.was_credited_before:
-            return Decision(Outcome.NOTED, Mismatch.BEFORE_IMPORT)
-        unmatched = decide_unmatched(_why_unmatched(reported), has_money=reported.brings_money)
-        return _unless_not_ours(tx, reported, None, unmatched)
-    decision = _decide_about_payment(tx, reported, locked, stored)
-    return _unless_not_ours(tx, reported, locked, decision) if reported.is_listed else decision
-
-
-def _unless_not_ours(tx: Tx, reported: ReportedFact, locked: LockedPayment | None, decision: Decision) -> Decision:
-    """A history or a bill lists what the merchant's other systems and accounts sold: what is about nothing here, or
-    about a payment of another account of ours at this provider, is not ours, and nobody's alarm."""
-    if decision.outcome is not Outcome.PARKED or decision.booking is not Booking.NOTHING or not reported.is_listed:
-        return decision
-    if locked is None:
-        nobodys = reported.buyer is None and decision.reason in NOBODYS
-    else:
-        other = tx.core.registry.get(locked.payment.provider_account)
-        is_sibling = other is not None and other.plugin == reported.account.plugin
-        nobodys = is_sibling and decision.reason == Mismatch.OTHER_PROVIDER_ACCOUNT
-    return Decision(Outcome.NOT_OURS, decision.reason) if nobodys else decision
-
-
-def _still_parked(stored: StoredFact, decision: Decision) -> Decision:
-    """What was parked on its first telling, for a person, does not leave their list because a history lists it too."""
-    was_parked = stored.previous is not None and stored.previous.outcome == Outcome.PARKED
-    if decision.outcome is Outcome.NOT_OURS and was_parked:
-        return replace(decision, outcome=Outcome.PARKED)
-    return decision
-
-
-def _decide_about_payment(tx: Tx, reported: ReportedFact, locked: LockedPayment, stored: StoredFact | None) -> Decision:
-    fact, order, payment = reported.fact, locked.order, locked.payment
-    account, live = reported.account.provider.account, order.environment == "live"
-    if payment.provider_account != reported.account.name:
-        return decide_unmatched(Mismatch.OTHER_PROVIDER_ACCOUNT, has_money=reported.brings_money)
-    standing = OrderStanding(PaymentStatus(payment.status), OrderStatus(order.status))
-    if fact.kind in (Kind.PAID, Kind.AUTHORIZED):
-        price = Money(order.amount_minor, order.currency) if order.amount_minor is not None else None
-        why = mismatch(fact, Expected(account, live, price, payment.intent["product"], order.quantity, locked.owner))
-        if fact.kind is Kind.AUTHORIZED:
-            return decide_authorized(standing, why)
-        was_held = stored is not None and stored.is_held  # in time, whatever its order's time is by now
-        policy = replace(tx.core.rules.policy, late=Late.CREDIT) if was_held else tx.core.rules.policy
-        decision = decide_paid(standing, why, policy)
-        is_sale = fact.refunds_unknown and decision.booking is Booking.SALE
-        return decide_unsized(standing) if is_sale and unsized_payments.is_unsized(tx, fact, locked) else decision
-    if fact.kind in UNPAID_CAUSES:
-        return decide_unpaid(standing, UNPAID_CAUSES[fact.kind], foreign(fact.account, fact.live, account, live))
-    return Decision(Outcome.PARKED, Mismatch.NOT_HANDLED)
-
-
-def _why_unmatched(reported: ReportedFact) -> Mismatch:
-    fact = reported.fact
-    if fact.account is not None and fact.account != reported.account.provider.account:
-        return Mismatch.OTHER_ACCOUNT
-    if reported.buyer is not None:
-        return Mismatch.UNKNOWN_PRODUCT
-    if fact.live is not reported.account.live:
-        return Mismatch.OTHER_ENVIRONMENT
-    return Mismatch.UNKNOWN_NUMBER
-
-
-# --- doing it ---
 
 
 def _carry_out(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPayment | None) -> Applied:
@@ -246,7 +154,7 @@ def _carry_out(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedPay
     if fact.kind in REFUND_KINDS:
         return _refund(tx, stored, locked)
     if locked is None:
-        return _agreement(tx, stored) if _is_of_agreement(fact) else _unmatched(tx, stored, decision)
+        return _agreement(tx, stored) if is_of_agreement(fact) else _unmatched(tx, stored, decision)
     has_period = stored.reported.fact.period_end is not None
     subscription = store_agreements.paid_under(tx, stored.reported, decision, locked) if has_period else None
     _move_and_book(tx, stored, decision, locked, subscription)
@@ -282,15 +190,10 @@ def _settled(tx: Tx, stored: StoredFact, decision: Decision, payment_id: int | N
     return Applied(decision.outcome, decision.reason, stored.reported.slot, stored.fact_id, payment_id)
 
 
-def _is_of_agreement(fact: Fact) -> bool:
-    """Whether it is about an agreement itself. Some stores name the newest purchase under it, too."""
-    return fact.kind in AGREEMENT_KINDS or (fact.kind in UNPAID_CAUSES and fact.ref.is_agreement)
-
-
 def _agreement(tx: Tx, stored: StoredFact) -> Applied:
     """What a provider says of an agreement."""
     taken = agreement_facts.take_word(tx, stored.reported)
-    decision = _still_parked(stored, _unless_not_ours(tx, stored.reported, None, taken))
+    decision = still_parked(stored, unless_not_ours(tx, stored.reported, None, taken))
     return _settled(tx, stored, decision, None)
 
 
@@ -298,7 +201,7 @@ def _refund(tx: Tx, stored: StoredFact, locked: LockedPayment | None) -> Applied
     """What a refund changes is worked out from all stored facts about its payment, and this one."""
     slot, fact_id, payment_id = stored.reported.slot, stored.fact_id, None if locked is None else locked.payment.id
     taken = refund_facts.take_in(tx, slot, fact_id, locked, stored.known, stored.unwritten)
-    decision = _still_parked(stored, _refund_unless_not_ours(tx, stored.reported, locked, taken.decision))
+    decision = still_parked(stored, refund_unless_not_ours(tx, stored.reported, locked, taken.decision))
     write_outcome(tx, stored, decision, payment_id)
     if decision.reason == Mismatch.REFUND_BEFORE_IMPORT:
         imported_refunds.follow_refunds(tx, slot, fact_id)
@@ -316,23 +219,9 @@ def _credit_held(tx: Tx, stored: StoredFact, decision: Decision, locked: LockedP
     if held is None:
         return decision
     paid, known = unsized_payments.as_told(tx, held, stored.reported)
-    _apply(tx, StoredFact(paid, held.id, _UNDECIDED, known), locked)
+    _apply(tx, StoredFact(paid, held.id, UNDECIDED, known), locked)
     row = fact_rows.lock_fact_numbered(tx, stored.reported.slot, stored.fact_id)
     return Decision(Outcome(row.outcome), row.reason)
-
-
-def _refund_unless_not_ours(
-    tx: Tx, reported: ReportedFact, locked: LockedPayment | None, decision: Decision
-) -> Decision:
-    """A refund that names one of our numbers for which there is no payment. It is told again with its payment, should
-    that come, and does not wait in its slot: each payment there would look at it.
-
-    A store's refund names no number of ours, and waits for the buyer of its purchase.
-    """
-    ours = _unless_not_ours(tx, reported, locked, decision)
-    if ours.outcome is not Outcome.NOT_OURS or ours.reason != Mismatch.BEFORE_PAYMENT:
-        return ours
-    return decision if reported.fact.ref.ours is None else replace(ours, reason=Mismatch.UNKNOWN_NUMBER)
 
 
 def _unmatched(tx: Tx, stored: StoredFact, decision: Decision) -> Applied:
@@ -341,7 +230,7 @@ def _unmatched(tx: Tx, stored: StoredFact, decision: Decision) -> Applied:
     if not stored.in_suspense:
         bookings.book(tx, reported.slot, bookings.unmatched(bookings.of_reported(reported), decision.booking))
         if reported.fact.kind is Kind.PAID and decision.outcome is Outcome.PARKED and stored.previous is None:
-            write_rows(tx, payment_events.of_unmatched(tx, reported, stored.fact_id))
+            payment_events.tell_unmatched(tx, reported, stored.fact_id)
     applied = _settled(tx, stored, decision, None)
     if reported.fact.kind is Kind.PAID:
         early_refunds.take_up(tx, reported, None)
@@ -357,12 +246,10 @@ def _move_and_book(
     fact, order, payment = stored.reported.fact, locked.order, locked.payment
     moves: list[Move] = []
     if decision.payment is not None and not locked.is_new:
+        paid_at = fact.at if decision.payment is PaymentStatus.PAID else None
+        asked_at = payment.next_query_at if decision.payment in OPEN_PAYMENT else None
         move = payment_rows.payment_move(
-            payment,
-            decision.payment,
-            theirs=fact.ref.theirs,
-            paid_at=fact.at if decision.payment is PaymentStatus.PAID else None,
-            next_query_at=payment.next_query_at if decision.payment in OPEN_PAYMENT else None,
+            payment, decision.payment, theirs=fact.ref.theirs, paid_at=paid_at, next_query_at=asked_at
         )
         moves.append(move)
     elif fact.ref.theirs and payment.theirs is None and decision.outcome not in NOT_MATCHED:
@@ -371,15 +258,17 @@ def _move_and_book(
     if decision.order is not None and not locked.is_new:
         values = payment_rows.order_move(order, decision.order, payment_id=payment.id, paid_at=fact.at)
         moves.append((payment_rows.MOVE_ORDER, values))
+    write_rows(tx, moves)
     told = locked if subscription is None else store_agreements.with_period(locked, subscription)
     events = _events(tx, stored, decision, told)
     if decision.order is OrderStatus.PAID and fulfilments.is_fulfilled_outside(order):
-        fulfilments.order_fulfilment(tx, order, payment.id, fact, moves, events)
+        events += fulfilments.order_fulfilment(tx, order, payment.id, fact)
     money, booking = bookings.of_reported(stored.reported), decision.booking
     transfers = bookings.still_to_book(money, order, payment.id, booking, from_suspense=stored.in_suspense)
-    write_rows(tx, moves if transfers else [*moves, *payment_events.moves(order, events, tx.now)])
     if transfers:
         post(tx, order.slot, transfers, told=events)
+    else:
+        payment_events.write_order_events(tx, order, events)
     if stored.reported.account.takes_reports and decision.outcome in (Outcome.APPLIED, Outcome.NOTED):
         provider_reports.note_report(tx, stored.reported, payment.id, order)
     if decision.payment in UNPAID_END:

@@ -110,8 +110,8 @@ def reexamine(core: Core, number: int) -> Applied:
 
 
 def credit_held(core: Core, payment_id: int) -> bool:
-    """Credit a payment that was held until somebody says how much of it went back, if somebody has. The worker finds it
-    too (`look_at_parked`), should this process die before."""
+    """Credit a payment that was held until it is known how much of it was refunded, if that is known now; whether it
+    was credited. Should this process die before, the worker credits the payment (`look_at_parked`)."""
     held = core.of_number(payment_id).read(
         lambda tx: unsized_payments.held_fact(tx, slot_of_number(payment_id), payment_id, None)
     )

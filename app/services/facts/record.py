@@ -107,7 +107,7 @@ def record(
     the repeated transaction looks first.
     """
     # Money of a payment that is paid is nearly always the fact that paid it: look before a row is made in vain.
-    is_told = decision.reason == SECOND_TRADE or (refunds is not None and refunds.tell(reported))
+    is_told = decision.reason == SECOND_TRADE or (refunds is not None and refunds.has(reported))
     known = _find_told(tx, reported) if is_told else None
     if known is not None:
         return StoredFact(reported, known.id, decision, known)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -220,8 +220,10 @@ def _row(tx: Tx, entry: JournalEntry, request: EntryRequest) -> dict[str, Any]:
 
 def _repeated(known: AnyRow, entry: JournalEntry) -> AnyRow:
     before = replace(entry_of(known), lines=tuple(entry_of(known).lines))
-    if before != replace(entry, lines=tuple(entry.lines)):
-        raise KeyReused(field="")
+    wanted = replace(entry, lines=tuple(entry.lines))
+    for field in fields(JournalEntry):
+        if getattr(before, field.name) != getattr(wanted, field.name):
+            raise KeyReused(field=field.name)
     return known
 
 

@@ -123,7 +123,7 @@ class RecognitionTurn:
     """The progress that it began with; None for the first turn of all."""
     until: datetime
     at: datetime
-    """When it was worked out, and what it books is booked."""
+    """When the turn was worked out; its transfers bear this time."""
     zone: tzinfo
     figures: Figures
 

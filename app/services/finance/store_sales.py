@@ -181,7 +181,8 @@ def _book(tx: Tx, account: ProviderAccount, period: StorePeriod, named: Collecti
 
 
 def _transfer(account: str, environment: str, period: StorePeriod, currency: str, minor: int, times: int) -> Transfer:
-    """So much is still to be booked. How many transfers the figure has already gives each its own key."""
+    """The transfer of what is still to be booked of a figure. `times`, the number of transfers that the figure has
+    already, gives each transfer its own key."""
     share = system(f"{STORE_SHARE}:{account}", currency, environment)
     clearing = system(f"clearing:{account}", currency, environment)
     debit, credit = (share, clearing) if minor > 0 else (clearing, share)
@@ -239,7 +240,7 @@ def _lines_of_feed(tx: Transaction, account: str, period: StorePeriod, feed: str
 
 
 def _proceeds_feeds(account: ProviderAccount) -> list[str]:
-    """In the order in which the plugin names them: several may tell the same money."""
+    """The feeds that tell proceeds, in the order in which the plugin names them: several may tell the same money."""
     provider = account.provider
     if not isinstance(provider, ReadsBills):
         return []

@@ -68,20 +68,18 @@ def take_answer(core: Core, given: FulfilmentAnswer, key: Keyed) -> None:
     Raises NotFound, FulfilmentNotAsked, FulfilmentContradicted, KeyReused.
     """
     slot = slot_of_number(given.order_id)
-    order: Any = None
 
-    def owned(tx: Tx) -> Keyed:
-        nonlocal order
+    def lock(tx: Tx) -> tuple[Keyed, AnyRow]:
         order = payment_rows.lock_known_order(tx, slot, given.order_id)
         if order is None:
             raise NotFound(order=str(given.order_id))
-        return replace(key, caller=f"{key.caller}:{order.user_id}")
+        return replace(key, caller=f"{key.caller}:{order.user_id}"), order
 
-    def decide(tx: Tx, _: Keyed) -> int:
+    def decide(tx: Tx, _: Keyed, order: AnyRow) -> int:
         _take_in(tx, order, given)
         return given.order_id
 
-    decided_for_owner(core, slot, owned, decide)
+    decided_for_owner(core, slot, lock, decide)
 
 
 def fulfilment_with_order(core: Core, order_id: int) -> tuple[AnyRow, AnyRow]:

@@ -39,7 +39,7 @@ STATE = tuple(each.name for each in fields(Book) if each.name in A and each.name
 _state_of = attrgetter(*STATE)
 CHANGING = tuple(name for name in STATE if name not in ("id", "floor"))
 _END = len(KEYS) - 1 + len(STATE)
-"""So many columns of a locked row are the account's; then come those that the lock looks at beside it."""
+"""The number of a locked row's columns that are the account's; behind them come those that are read beside it."""
 ID_BITS = 63 - SLOT_BITS
 NUMBERS_OF_NAME = 4
 """So many numbers follow from one name, should the first be taken."""

@@ -74,7 +74,7 @@ class _Placed:
 
     @property
     def ids(self) -> list[tuple[int, uuid.UUID]]:
-        """Its own, and those under which another kind of request with its key would be known."""
+        """The id of the item, and the ids that another kind of request with the same key would have."""
         rivals = rival_ids(self.slot, self.transfer.scope, self.transfer.key)
         return [(self.slot, each) for each in (self.id, *rivals)]
 

@@ -9,7 +9,7 @@ opens the books (`places_of_claims`), asks what was booked once nothing is left 
 from __future__ import annotations
 
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -154,8 +154,7 @@ def ask_booked(tx: Transaction, slot: int, causes: Sequence[uuid.UUID]) -> Calla
         parts.append(_BOOKED.of(size).asked(tx, {"p_slot": slot, **values}, _BookedRow))
 
     def found() -> Mapping[uuid.UUID, Booked]:
-        sums: dict[uuid.UUID, dict[str, int]] = {cause: {} for cause in causes}
-        counts: dict[uuid.UUID, dict[str, int]] = {cause: {} for cause in causes}
+        sums, counts = defaultdict[uuid.UUID, dict[str, int]](dict), defaultdict[uuid.UUID, dict[str, int]](dict)
         for rows in parts:
             for row in rows():
                 sums[row.cause_id][row.kind], counts[row.cause_id][row.kind] = row.total, row.times

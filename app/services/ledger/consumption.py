@@ -8,7 +8,7 @@ from app.domain.gifts import GIFT_RECEIVED
 from app.models.ledger import ACCOUNTS, LOTS, TRANSFERS
 from app.services.base.transaction import Transaction
 
-WHOLE = 100_000
+WHOLE_PURCHASE = 100_000
 A, L, T = ACCOUNTS.c, LOTS.c, TRANSFERS.c
 
 _LEFT = case((A.open_lot == L.version, A.open_left), else_=L.remaining)
@@ -26,4 +26,4 @@ def consumed_share(tx: Transaction, slot: int, payment: str) -> int:
     were given away; 0 if it brought nothing."""
     row = tx.connection().execute(_LOTS_OF_PAYMENT, {"p_slot": slot, "p_payment": payment}).one()
     granted, remaining = int(row.granted), int(row.remaining)
-    return 0 if granted == 0 else (granted - remaining) * WHOLE // granted
+    return 0 if granted == 0 else (granted - remaining) * WHOLE_PURCHASE // granted

@@ -57,7 +57,7 @@ def _known(tx: Transaction, slot: int, request: HoldRequest) -> Held | Refused |
     hold_id, fingerprint = request.id_in(slot), request.fingerprint(slot)
     found = find_hold(tx, slot, hold_id)
     if found is None:
-        return idempotency.find_refusal(tx, slot, hold_id, fingerprint)
+        return idempotency.find_refusal(tx, slot, hold_id, fingerprint, request.amount)
     if found.fingerprint != fingerprint:
         raise KeyConflict(f"the key {request.key!r} was used for another hold", _differing(found, request))
     return replace(found, repeated=True)
@@ -66,7 +66,7 @@ def _known(tx: Transaction, slot: int, request: HoldRequest) -> Held | Refused |
 def _differing(found: Held, request: HoldRequest) -> str:
     """The field in which the two differ; `note` stands for the texts, which a hold keeps by their hash."""
     if found.account != request.account:
-        return "account"
+        return idempotency.differing_account(found.account, request.account)
     if found.amount != request.amount:
         return "amount"
     lasts = (found.expires_at - found.created_at) // timedelta(seconds=1)
@@ -152,7 +152,7 @@ def _captured_before(tx: Transaction, slot: int, request: Capture, account: Acco
     transfer_id = request.id_in(slot)
     first = idempotency.find_transfer(tx, slot, transfer_id)
     if first is None:
-        return idempotency.find_refusal(tx, slot, transfer_id, request.fingerprint(slot))
+        return idempotency.find_refusal(tx, slot, transfer_id, request.fingerprint(slot), request.amount)
     amount = first.amount if request.amount is None else request.amount
     return idempotency.repeated(first, request.transfer(account, amount))
 

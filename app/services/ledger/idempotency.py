@@ -11,7 +11,9 @@ from typing import Any, Protocol
 from sqlalchemy import ClauseElement, Uuid, and_, bindparam, select, union_all
 from sqlalchemy.exc import OperationalError
 
+from app.domain import spending
 from app.domain.ledger import (
+    REVERSAL,
     AccountName,
     KeyConflict,
     Lot,
@@ -34,7 +36,7 @@ IDS_AT_ONCE = 64
 """One statement looks for so many ids."""
 
 T, L, R = TRANSFERS.c, LOTS.c, REFUSALS.c
-DEBIT, CREDIT = ACCOUNTS.alias("debit_account"), ACCOUNTS.alias("credit_account")
+_DEBIT, _CREDIT = ACCOUNTS.alias("debit_account"), ACCOUNTS.alias("credit_account")
 
 
 class LookedUp(Protocol):
@@ -86,10 +88,10 @@ class Stored:
 
 STORED = select(
     TRANSFERS,
-    *(column.label(f"debit_{column.name}") for column in (DEBIT.c.user_id, DEBIT.c.code)),
-    *(column.label(f"credit_{column.name}") for column in (CREDIT.c.user_id, CREDIT.c.code)),
-    DEBIT.c.asset,
-    DEBIT.c.environment,
+    *(column.label(f"debit_{column.name}") for column in (_DEBIT.c.user_id, _DEBIT.c.code)),
+    *(column.label(f"credit_{column.name}") for column in (_CREDIT.c.user_id, _CREDIT.c.code)),
+    _DEBIT.c.asset,
+    _DEBIT.c.environment,
     L.version.label("lot_version"),
     L.bonus,
     L.expires_at,
@@ -98,8 +100,8 @@ STORED = select(
     L.value_minor,
     L.currency,
 ).select_from(
-    TRANSFERS.join(DEBIT, and_(DEBIT.c.slot == T.slot, DEBIT.c.id == T.debit_id))
-    .join(CREDIT, and_(CREDIT.c.slot == T.slot, CREDIT.c.id == T.credit_id))
+    TRANSFERS.join(_DEBIT, and_(_DEBIT.c.slot == T.slot, _DEBIT.c.id == T.debit_id))
+    .join(_CREDIT, and_(_CREDIT.c.slot == T.slot, _CREDIT.c.id == T.credit_id))
     .outerjoin(LOTS, and_(L.slot == T.slot, L.account_id == T.book_id, L.version == T.version))
 )
 
@@ -169,12 +171,16 @@ def find_transfer(tx: Transaction, slot: int, transfer_id: uuid.UUID) -> Stored 
     return None if row is None else stored(row)
 
 
+_REASONED = (spending.GRANT, spending.DEBIT, REVERSAL)
+"""Kinds of transfer whose note is the reason that the caller gives."""
+
+
 def find_result(tx: Transaction, slot: int, transfer: Transfer) -> Posted | Refused | None:
     """The first answer to the request to book that; None if it is new. Raises KeyConflict if it was another request."""
     found = find_transfer(tx, slot, transfer.id_in(slot))
     if found is not None:
         return repeated(found, transfer)
-    return find_refusal(tx, slot, transfer.id_in(slot), transfer.fingerprint(slot))
+    return find_refusal(tx, slot, transfer.id_in(slot), transfer.fingerprint(slot), transfer.amount)
 
 
 def repeated(first: Stored, transfer: Transfer) -> Posted:
@@ -185,11 +191,14 @@ def repeated(first: Stored, transfer: Transfer) -> Posted:
 
 
 def differing(first: Stored, transfer: Transfer) -> str:
-    """The first field in which the two differ; of a lot as `lot.expires_at`."""
-    names = ("debit", "credit", "amount", "kind", "reference", "note", "actor", "cause")
-    for name in names:
+    """The first field in which the two differ, as whoever asks for such a transfer calls it; of a lot as
+    `lot.expires_at`."""
+    for side in ("debit", "credit"):
+        if getattr(first, side) != getattr(transfer, side):
+            return differing_account(getattr(first, side), getattr(transfer, side)) or side
+    for name in ("amount", "kind", "reference", "note", "actor", "cause"):
         if getattr(first, name) != getattr(transfer, name):
-            return name
+            return "reason" if name == "note" and transfer.kind in _REASONED else name
     mine, other = first.made, transfer.lot_made
     if mine is None or other is None:
         return "lot"
@@ -198,14 +207,26 @@ def differing(first: Stored, transfer: Transfer) -> str:
     )
 
 
-def find_refusal(tx: Transaction, slot: int, request_id: uuid.UUID, fingerprint: bytes) -> Refused | None:
-    """The recorded refusal of that request, if there is one. Raises KeyConflict if another request was refused."""
+def differing_account(first: AccountName, other: AccountName) -> str:
+    """Which part of an account's name another request names otherwise; empty: only the code."""
+    for name, shown in (("asset", "asset"), ("environment", "environment"), ("user_id", "user")):
+        if getattr(first, name) != getattr(other, name):
+            return shown
+    return ""
+
+
+def find_refusal(
+    tx: Transaction, slot: int, request_id: uuid.UUID, fingerprint: bytes, amount: int | None
+) -> Refused | None:
+    """The recorded refusal of that request, if there is one. Raises KeyConflict if another request was refused;
+    `amount` is what is wanted now."""
     row = tx.connection().execute(_READ_REFUSAL, {"p_slot": slot, "p_id": request_id}).one_or_none()
     if row is None:
         return None
     if bytes(row.fingerprint) != fingerprint:
-        # A refusal keeps the hash of its request, which does not tell which field is another one.
-        raise KeyConflict(f"the key of {request_id} was refused for another request", "")
+        # A refusal keeps the hash of its request, which does not tell which field is another one; most keep the amount.
+        is_amount = row.details.get("amount", amount) != amount
+        raise KeyConflict(f"the key of {request_id} was refused for another request", "amount" if is_amount else "")
     return Refused(row.id, row.code, row.details, repeated=True)
 
 

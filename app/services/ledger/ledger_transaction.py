@@ -25,7 +25,7 @@ from app.domain.lots import NEVER, LotLeft
 from app.domain.opening import SEALED_KINDS
 from app.models.ledger import ACCOUNTS, GRANT_SEALS, LOTS, MARKS, REFUSALS, TRANSFERS
 from app.services.base.context import Tx
-from app.services.base.outbox import Event, Outbox, cause_in
+from app.services.base.outbox import Event, events_of, write_events
 from app.services.base.statements import RowInsert, write_rows
 from app.services.ledger import accounts, hold_rows, idempotency, lot_rows
 from app.services.ledger.hold_rows import Held
@@ -92,7 +92,7 @@ class LedgerTransaction:
         self._changed: dict[accounts.AccountPlace, Book] = {}
         self._transfers, self._lots = list[_Row](), list[_Row]()
         self._refusals, self._marks, self._seals = list[_Row](), list[_Row](), list[_Row]()
-        self._outbox = Outbox(ACCOUNTS, self.at)
+        self._told: dict[int, tuple[int, list[Event]]] = {}
         self._holds: dict[uuid.UUID, Held] = {}
         self._seen_holds: dict[uuid.UUID, Held | None] = {}
 
@@ -122,7 +122,8 @@ class LedgerTransaction:
             if book.written:
                 for values in lot_rows.remaining_values(book):
                     tx.later(lot_rows.WRITE_REMAINING.of((len(values) - 2) // 2), values)
-        self._outbox.board(tx)
+        for slot, (account, events) in self._told.items():
+            write_events(tx, ACCOUNTS, slot, account, events)
 
     def book(self, slot: int, name: AccountName) -> Book:
         """The account, to read it or to change what is no posting (`touch` it then)."""
@@ -176,13 +177,12 @@ class LedgerTransaction:
 
     def tell(self, book: Book, kind: EventType, data: Mapping[str, Any], actor: str = "") -> None:
         """An event about this account's user, written at the end."""
-        if kind in self.rules.events:
-            event = Event(kind, book.name.user_id, self.at, data, cause_in(self.tx, actor))
-            self._outbox.add(book.slot, book.id, event)
+        self.tell_of(book, events_of(self.tx, kind, book.name.user_id, data, actor))
 
-    def tell_of(self, slot: int, name: AccountName, event: Event) -> None:
-        """An event of what this change of the books is made for, written at the end beside that account."""
-        self._outbox.add(slot, self._books[slot, name].id, event)
+    def tell_of(self, book: Book, events: Iterable[Event]) -> None:
+        """Events of what this change of the books is made for, written at the end beside that account; those of one
+        slot beside the account that was named first."""
+        self._told.setdefault(book.slot, (book.id, []))[1].extend(events)
 
     def give_back(self, slot: int, transfer: Transfer, uses: Sequence[tuple[int, int]]) -> Posted:
         """Book a credit that restores lots instead of making one."""
@@ -259,7 +259,7 @@ class LedgerTransaction:
             self.repay(slot, name)
 
     def end_hold(self, held: Held, state: str) -> Held:
-        """Nothing of it stays reserved. What the user may spend today grows by it."""
+        """End a hold: nothing of it stays reserved, and its rest counts no more against the user's limits."""
         book = self.book(held.slot, held.account)
         if held.limited:
             book.uncount_spent(held.rest, periods(held.created_at, self.rules.zone))

@@ -49,8 +49,8 @@ def post(
     rivals = [(slot, each) for each in rival_ids(slot, one.scope, one.key)] if one is not None and owner else []
     ids, places = [*by_id, *rivals], places_of(slot, transfers)
     with LedgerTransaction(tx, places, at=at, ids=ids, key=key) as books:
-        for event in told:
-            books.tell_of(slot, transfers[0].book, event)
+        if told:
+            books.tell_of(books.book(slot, transfers[0].book), told)
         for each, transfer in by_id.items():
             if each in books.known:
                 posted.append(_repeat(tx, slot, transfer))

@@ -228,7 +228,7 @@ def _read_orders(tx: Transaction, homes: Sequence[PurchasePlace], found: Purchas
 
 
 def minor_back(row: AnyRow) -> int:
-    """What of the money went back by this transfer; below zero where it came back to us."""
+    """How much money this transfer gave back to the payer, in minor units; below zero where money came back to us."""
     return int(row.amount if row.kind == REFUND else -row.amount)
 
 

@@ -65,18 +65,18 @@ class Reading:
 
 @dataclass(slots=True)
 class PurchaseHistory:
-    """One purchase: what it is about, how it stood, and the changes after that in their order. Those of a purchase that
-    is told from its beginning begin before the wanted moment."""
+    """One purchase: what was bought, how it stood at the wanted moment, and the later changes in their order. Where a
+    purchase is told from its beginning, the changes begin with its payment."""
 
     environment: str
     currency: str
-    """Empty: nobody told its price."""
+    """Empty where nobody told the price of the purchase."""
     product: str
     sale_month: str
     standing: PooledPurchase
     changes: Sequence[PurchaseChange] = ()
     payment: str = ""
-    """Its number; empty for a lot that nobody bought here."""
+    """The number of the payment; empty for a lot that nobody bought here."""
     holders: Sequence[tuple[str, str, int]] = ()
     """Who has how many of its coins that bear value at present: asset, user, coins. Coins of a gift under way are the
     rest."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from sqlalchemy import and_, bindparam, case, func, or_, select
 
@@ -55,9 +56,9 @@ class Holdings:
     debts: tuple[Debt, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One posting on an account. `amount` is signed: what the account gained."""
+class Line(NamedTuple):
+    """One posting on an account. `amount` is signed: what the account gained. (A named tuple is made four times as fast
+    as a frozen dataclass, and a page has up to 200.)"""
 
     version: int
     transfer: uuid.UUID
@@ -85,7 +86,7 @@ _OVER = (
     .where(H.slot == A.slot, H.account_id == A.id, H.state == OPEN, H.expires_at <= bindparam("p_at"))
     .scalar_subquery()
 )
-"""What an account holds beyond the time of its holds: that is over for whoever looks."""
+"""Coins of holds whose time is over: for every reader these holds have ended, also before the worker ends them."""
 _HOLDINGS = Statement(
     select(A.code, A.asset, A.environment, A.balance, (A.held - _OVER).label("held"), A.frozen)
     .where(A.slot == bindparam("p_slot"), A.user_id == bindparam("p_user"), or_(A.code == WALLET, A.code == OWED))

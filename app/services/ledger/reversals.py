@@ -68,15 +68,16 @@ def reverse(tx: Tx, slot: int, request: Reverse) -> Posted | Refused:
     transfer = request.transfer(of)
     with LedgerTransaction(tx, places_of(slot, [transfer])) as books:
         # The refusal first: it stays this key's answer, even if another key has reversed the transfer since.
-        answer = idempotency.find_refusal(tx, slot, request.request_id(slot), request.fingerprint(slot))
+        refusal_id, fingerprint = request.request_id(slot), request.fingerprint(slot)
+        answer = idempotency.find_refusal(tx, slot, refusal_id, fingerprint, transfer.amount)
         if answer is not None:
             return answer
         first = idempotency.find_transfer(tx, slot, transfer.id_in(slot))
         if first is not None:
             return idempotency.repeated(first, transfer)
-        refused = _refused(books, slot, request.request_id(slot), transfer, of)
+        refused = _refused(books, slot, refusal_id, transfer, of)
         if refused is not None:
-            return books.refuse(books.book(slot, transfer.book), refused, request.fingerprint(slot))
+            return books.refuse(books.book(slot, transfer.book), refused, fingerprint)
         return _book(books, slot, transfer, of)
 
 

@@ -7,7 +7,7 @@ it does nothing if anything is unusual. Then the same question is answered under
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -34,11 +34,9 @@ from app.domain.numbers import key_owner, rival_ids
 from app.domain.spending import Spend, refusal
 from app.models.ledger import ACCOUNTS, HOLDS, REFUSALS, TRANSFERS
 from app.models.orders import IDEMPOTENCY
-from app.services.base import outbox
 from app.services.base.context import Tx
-from app.services.base.outbox import Event
-from app.services.base.statements import Move, Statement
-from app.services.base.transaction import Transaction
+from app.services.base.outbox import Event, events_of, write_events
+from app.services.base.statements import Statement
 from app.services.ledger import accounts
 from app.services.ledger.idempotency import Raced, check_key, find_result
 from app.services.ledger.ledger_transaction import LedgerTransaction, places_of
@@ -201,7 +199,7 @@ def _from_open_lot(tx: Tx, slot: int, request: Spend) -> Posted | None:
         "t_note": transfer.note,
         "t_actor": transfer.actor,
     }
-    told = _told(tx, slot, transfer, posted) if EventType.COINS_SPENT in rules.events else None
+    told = _told(tx, transfer, posted)
     if not _entered(tx, values, told):
         accounts.lock_accounts(tx, [(slot, transfer.credit)])
         if not _entered(tx, values, told):
@@ -209,21 +207,19 @@ def _from_open_lot(tx: Tx, slot: int, request: Spend) -> Posted | None:
     return posted
 
 
-def _entered(tx: Transaction, values: Mapping[str, Any], told: Move | None) -> bool:
+def _entered(tx: Tx, values: Mapping[str, Any], told: Sequence[Event]) -> bool:
     """Whether the transfer is in the books now. Its event is written beside it, in the same flight.
 
     Raises Raced if another transaction has booked the transfer meanwhile: then the event finds a row to stand beside.
     """
     entered = tx.later(ENTER, values)
-    events = [] if told is None else tx.later(*told)
+    events = write_events(tx, TRANSFERS, values["t_slot"], values["t_id"], told, wrong=None)
     tx.flush()
     if entered[0].count == 0 and any(event.count for event in events):
         raise Raced
     return entered[0].count == 1
 
 
-def _told(tx: Tx, slot: int, transfer: Transfer, posted: Posted) -> Move:
+def _told(tx: Tx, transfer: Transfer, posted: Posted) -> list[Event]:
     data = coin_events.coins_data(transfer, posted)
-    user_id = transfer.debit.user_id
-    event = Event(EventType.COINS_SPENT, user_id, posted.at, data, outbox.cause_in(tx, transfer.actor))
-    return outbox.event_move(TRANSFERS, slot, posted.id, event, written_at=tx.now)
+    return events_of(tx, EventType.COINS_SPENT, transfer.debit.user_id, data, transfer.actor)

@@ -26,7 +26,7 @@ _P, _e = PERIODS.c, EVENTS.c
 
 
 def agreement_entries(tx: Tx, agreement: AnyRow, window: Window) -> Iterator[TimelineEntry]:
-    """Its entries from the window's moment on, in no order."""
+    """The entries of the agreement from the window's moment on, in no order."""
     for source in _SOURCES:
         yield from source(tx, agreement, window)
     yield from tried_deliveries(tx, agreement.slot, _events_about(agreement), window)

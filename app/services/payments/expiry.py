@@ -134,6 +134,6 @@ def expire_if_over(tx: Tx, order: AnyRow, now: datetime) -> bool:
         return False
     now_is = payment_rows.OrderRow._make(tuple(order))._replace(status=after)
     events = payment_events.events_of_order(tx, now_is, payments)
-    moves = [(payment_rows.MOVE_ORDER, payment_rows.order_move(order, after))]
-    write_rows(tx, [*moves, *payment_events.moves(order, events, tx.now)])
+    write_rows(tx, [(payment_rows.MOVE_ORDER, payment_rows.order_move(order, after))])
+    payment_events.write_order_events(tx, order, events)
     return True

@@ -33,11 +33,10 @@ from app.domain.status import OrderStatus
 from app.models.base import AnyRow
 from app.models.fulfilments import FULFILMENTS
 from app.models.orders import Order
-from app.services.base import outbox
 from app.services.base.context import Tx
 from app.services.base.leases import next_try
-from app.services.base.outbox import Event
-from app.services.base.statements import LostRace, Move, Statement, make_row_type, write_rows
+from app.services.base.outbox import Event, events_of, write_events
+from app.services.base.statements import LostRace, Statement, make_row_type, write_rows
 from app.services.base.transaction import Transaction
 
 WISH_EVENTS = {Wish.DELIVERY: EventType.FULFILMENT_ORDERED, Wish.TAKE_BACK: EventType.FULFILMENT_TAKE_BACK}
@@ -72,9 +71,8 @@ def paid_order(order: Any, payment_id: int, paid_at: datetime) -> Any:
     )
 
 
-def order_fulfilment(tx: Tx, order: Any, payment_id: int, paid: Fact, moves: list[Move], events: list[Event]) -> None:
-    """Add to what is written with the payment of the order: the row of what the backend is to fulfil from now on, and
-    the event that says so."""
+def order_fulfilment(tx: Tx, order: Any, payment_id: int, paid: Fact) -> list[Event]:
+    """Write, with the payment of the order, what the backend is to fulfil from now on; the event that says so."""
     after = paid_order(order, payment_id, paid.at)
     paid_minor = paid.money.minor if paid.money is not None else 0
     units = units_of(order.grants, quantity=order.quantity, paid_minor=paid_minor, paid_at=paid.at)
@@ -92,8 +90,8 @@ def order_fulfilment(tx: Tx, order: Any, payment_id: int, paid: Fact, moves: lis
         delivered_at=None,
         **_asked_for(tx, Wish.DELIVERY, []),
     )
-    moves.append((_INSERT, row._asdict()))
-    events += fulfilment_events(tx, EventType.FULFILMENT_ORDERED, row, after)
+    write_rows(tx, [(_INSERT, row._asdict())])
+    return fulfilment_events(tx, EventType.FULFILMENT_ORDERED, row, after)
 
 
 def aim_fulfilment(tx: Tx, order: AnyRow, refunded: Fraction) -> None:
@@ -160,16 +158,10 @@ def order_with_status(order: AnyRow, status: FulfilmentStatus) -> Mapping[str, A
 
 def tell_fulfilment(tx: Tx, kind: EventType, row: Any, order: Mapping[str, Any], actor: str = "") -> None:
     """Write the event beside the row."""
-    moves = [
-        outbox.event_move(FULFILMENTS, row.slot, row.id, event, written_at=tx.now)
-        for event in fulfilment_events(tx, kind, row, order, actor)
-    ]
-    write_rows(tx, moves)
+    write_events(tx, FULFILMENTS, row.slot, row.id, fulfilment_events(tx, kind, row, order, actor))
 
 
 def fulfilment_events(tx: Tx, kind: EventType, row: Any, order: Any, actor: str = "") -> list[Event]:
-    if kind not in tx.core.rules.ledger.events:
-        return []
     columns = order if isinstance(order, Mapping) else order._asdict()
     shown = {"fulfilment": representations.fulfilment_data(row, columns)}
-    return [Event(kind, row.user_id, tx.now, shown, outbox.cause_in(tx, actor))]
+    return events_of(tx, kind, row.user_id, shown, actor)

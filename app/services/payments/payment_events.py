@@ -5,7 +5,7 @@ They are told beside the rows that change. An order is shown with all its paymen
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -15,11 +15,9 @@ from app.domain import representations
 from app.domain.event_types import EventType
 from app.domain.status import OrderStatus, PaymentStatus
 from app.models.orders import FactRow, Order
-from app.services.base import outbox
 from app.services.base.context import Tx
-from app.services.base.outbox import Event
+from app.services.base.outbox import Event, events_of, write_events
 from app.services.base.reported_fact import ReportedFact
-from app.services.base.statements import Move
 from app.services.payments import fulfilments, order_rows
 from app.services.payments.payment_rows import LockedPayment
 
@@ -27,18 +25,15 @@ _ORDERS, _FACTS = cast(Table, Order.__table__), cast(Table, FactRow.__table__)
 _OF_ORDER = {OrderStatus.PAID: EventType.ORDER_PAID, OrderStatus.EXPIRED: EventType.ORDER_EXPIRED}
 
 
-def moves(order: Any, events: Iterable[Event], at: datetime) -> list[Move]:
-    """The events of an order, as statements that may fly with those that change its row."""
-    return [outbox.event_move(_ORDERS, order.slot, order.id, event, written_at=at) for event in events]
+def write_order_events(tx: Tx, order: Any, events: Sequence[Event]) -> None:
+    """Write events beside the row of their order, with what is sent next."""
+    write_events(tx, _ORDERS, order.slot, order.id, events)
 
 
 def events_of_order(tx: Tx, order: Any, payments: list[Any]) -> list[Event]:
     """The event of an order that has moved, with the rows as they are now. None for a status that is not told."""
-    kind = _OF_ORDER.get(order.status)
-    if kind not in tx.core.rules.ledger.events:
-        return []
     shown = {"order": representations.order_data(order, payments)}
-    return [Event(kind, order.user_id, tx.now, shown, outbox.cause_in(tx))]
+    return events_of(tx, _OF_ORDER.get(order.status), order.user_id, shown)
 
 
 def of_money(
@@ -46,19 +41,15 @@ def of_money(
 ) -> list[Event]:
     """The event of money that came in for a payment and did not buy its order. `payment` is the new status, if the
     payment moved."""
-    if kind not in tx.core.rules.ledger.events:
-        return []
     row = locked.payment
     if payment is not None:
         row = row._replace(status=payment, paid_at=paid_at if payment is PaymentStatus.PAID else None)
     data = {"order": str(locked.order.id), "user": locked.order.user_id, "payment": representations.payment_data(row)}
-    return [Event(kind, locked.order.user_id, tx.now, data, outbox.cause_in(tx))]
+    return events_of(tx, kind, locked.order.user_id, data)
 
 
-def of_unmatched(tx: Tx, reported: ReportedFact, fact_id: int) -> list[Move]:
-    """The event of verified money for which there is no payment here."""
-    if EventType.PAYMENT_PARKED not in tx.core.rules.ledger.events:
-        return []
+def tell_unmatched(tx: Tx, reported: ReportedFact, fact_id: int) -> None:
+    """Tell of verified money for which there is no payment here."""
     fact = reported.fact
     shown = {
         "number": str(fact_id),
@@ -71,20 +62,16 @@ def of_unmatched(tx: Tx, reported: ReportedFact, fact_id: int) -> list[Move]:
         "product": fact.product,
         "at": fact.at,
     }
-    user_id = reported.buyer or ""
-    event = Event(EventType.PAYMENT_PARKED, user_id, tx.now, {"fact": shown}, outbox.cause_in(tx))
-    return [outbox.event_move(_FACTS, reported.slot, fact_id, event, written_at=tx.now)]
+    events = events_of(tx, EventType.PAYMENT_PARKED, reported.buyer or "", {"fact": shown})
+    write_events(tx, _FACTS, reported.slot, fact_id, events)
 
 
 def moved(tx: Tx, locked: LockedPayment, payment: PaymentStatus, order: OrderStatus, at: datetime) -> list[Event]:
     """The event of an order that a fact has moved, with its payment."""
-    kind = _OF_ORDER.get(order)
-    if kind not in tx.core.rules.ledger.events:
-        return []
     row = locked.payment._replace(status=payment, paid_at=at)
     after = fulfilments.paid_order(locked.order, row.id, at)
     shown = {"order": representations.order_data(after, _payments(tx, locked, row))}
-    return [Event(kind, after.user_id, tx.now, shown, outbox.cause_in(tx))]
+    return events_of(tx, _OF_ORDER.get(order), after.user_id, shown)
 
 
 def _payments(tx: Tx, locked: LockedPayment, row: Any) -> list[Any]:

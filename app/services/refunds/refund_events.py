@@ -10,10 +10,8 @@ from app.domain import representations
 from app.domain.event_types import EventType
 from app.domain.refunding import RefundStatus
 from app.models.refunds import Refund
-from app.services.base import outbox
 from app.services.base.context import Tx
-from app.services.base.outbox import Event
-from app.services.base.statements import write_rows
+from app.services.base.outbox import events_of, write_events
 
 _REFUNDS = cast(Table, Refund.__table__)
 _OF_STATUS = {
@@ -40,7 +38,5 @@ def tell_change(tx: Tx, before: Any, after: Any, user_id: str) -> None:
 
 
 def _tell(tx: Tx, kind: EventType, row: Any, user_id: str) -> None:
-    if kind in tx.core.rules.ledger.events:
-        data = {"refund": representations.refund_data(row, user_id)}
-        event = Event(kind, user_id, tx.now, data, outbox.cause_in(tx, row.caller))
-        write_rows(tx, [outbox.event_move(_REFUNDS, row.slot, row.id, event, written_at=tx.now)])
+    data = {"refund": representations.refund_data(row, user_id)}
+    write_events(tx, _REFUNDS, row.slot, row.id, events_of(tx, kind, user_id, data, row.caller))

@@ -47,8 +47,8 @@ class KnownRefunds:
     refunds: Sequence[AnyRow]
     told: Sequence[AnyRow]
 
-    def tell(self, reported: ReportedFact) -> bool:
-        """Whether that fact is among the stored ones."""
+    def has(self, reported: ReportedFact) -> bool:
+        """Whether that fact is one of the stored ones."""
         names = (reported.key, reported.account.name, reported.environment)
         return any((row.key, row.provider_account, row.environment) == names for row in self.told)
 

@@ -35,6 +35,7 @@ from app.services.refunds.captured_payments import (
     standing,
     under_way,
 )
+from app.services.refunds.refund_rows import Rows
 
 ONE_BY_ONE_SECONDS = 3
 """Between two refunds of one payment: providers refuse, or mix up, those that come at once."""
@@ -100,42 +101,30 @@ def write_request(core: Core, wanted: Wanted, key: Keyed, *, lease: bool) -> Wri
     paid.
     """
     slot = slot_of_number(wanted.payment_id or wanted.order_id or 0)
-    leased: dict[int, Any] = {}
-    order: Any = None
-    payment: Any = None
-    asked: Any = None
-    told: Any = None
 
-    def owned(tx: Tx) -> Keyed:
-        nonlocal order, payment, asked, told
-        order, payment = _lock_subject(tx, slot, wanted)
-        asked = refund_rows.refunds_of_order(tx, slot, order.id)  # answered with the key
-        told = None if payment is None else refund_rows.told_of_payment(tx, slot, payment.id)
-        return replace(key, caller=f"{key.caller}:{order.user_id}")
+    def lock(tx: Tx) -> tuple[Keyed, _Subject]:
+        subject = _lock_subject(tx, slot, wanted)
+        return replace(key, caller=f"{key.caller}:{subject.order.user_id}"), subject
 
-    def decide(tx: Tx, own_key: Keyed) -> int:
+    def decide(tx: Tx, own_key: Keyed, subject: _Subject) -> int:
         number = keyed_number(slot, f"refund:{own_key.caller}", own_key.key)
-        refunds = asked()
+        order, paid, refunds = subject.order, subject.payment, subject.refunds()
         for known in refunds:
             if known.id == number:
                 return _still_known(known, wanted)
-        if wanted.payment_id is None and order.status != OrderStatus.PAID:
+        if paid is None or (wanted.payment_id is None and order.status != OrderStatus.PAID):
             raise PaymentNotPaid(order=str(order.id))
-        paid = payment or payment_rows.lock_payment(tx, slot, order.paid_payment_id)
-        about = told or refund_rows.told_of_payment(tx, slot, paid.id)
-        captured = find_capture(about(), order, paid, None)
+        captured = find_capture(subject.told(), order, paid, None)
         if captured is None:
             raise PaymentNotPaid(payment=str(paid.id))
         siblings = [other for other in refunds if other.payment_id == paid.id]
         row = _make(tx, captured, siblings, wanted, number, lease=lease)
         caller_caps.count(tx, wanted.caps, REFUNDS, row.currency, order.environment, row.amount_minor)
-        leased.clear()
-        if row.queries:
-            leased[number] = row
+        subject.leased = row if row.queries else None
         return number
 
-    number = decided_for_owner(core, slot, owned, decide)
-    return WrittenRequest(number, order.user_id, leased.get(number))
+    number, subject = decided_for_owner(core, slot, lock, decide)
+    return WrittenRequest(number, subject.order.user_id, subject.leased)
 
 
 def _still_known(row: AnyRow, wanted: Wanted) -> int:
@@ -257,20 +246,40 @@ def list_refunds_of_order(core: Core, order_id: int) -> list[AnyRow]:
     )
 
 
-def _lock_subject(tx: Tx, slot: int, wanted: Wanted) -> tuple[AnyRow, AnyRow | None]:
-    """The order that is meant, and the payment if that is named, locked. Raises NotFound."""
+@dataclass(slots=True)
+class _Subject:
+    """What a refund is wanted of, locked."""
+
+    order: AnyRow
+    payment: AnyRow | None
+    """None where nothing has bought the order that is named."""
+    refunds: Rows
+    """Gives the refunds of the order."""
+    told: Rows
+    """Gives what was told of the payment."""
+    leased: AnyRow | None = None
+    """The refund that was made of it, if the asker has it to send it now."""
+
+
+def _lock_subject(tx: Tx, slot: int, wanted: Wanted) -> _Subject:
+    """Locked; its refunds, and what was told, are asked for with what is sent next. Raises NotFound."""
     if wanted.payment_id is not None:
         locked = payment_rows.lock_with_order(tx, slot, wanted.payment_id)
         if locked is None or wanted.order_id not in (None, locked.order.id):
             raise NotFound(payment=str(wanted.payment_id))
-        return locked.order, locked.payment
-    bought = payment_rows.lock_bought_order(tx, slot, wanted.order_id) if wanted.order_id is not None else None
-    if bought is not None:
-        return bought.order, bought.payment
-    order = payment_rows.lock_known_order(tx, slot, wanted.order_id) if wanted.order_id is not None else None
-    if order is None:
-        raise NotFound(order=str(wanted.order_id))
-    return order, None
+    else:
+        locked = payment_rows.lock_bought_order(tx, slot, wanted.order_id or 0)
+    if locked is None:
+        order = payment_rows.lock_known_order(tx, slot, wanted.order_id or 0)
+        if order is None:
+            raise NotFound(order=str(wanted.order_id))
+        bought = order.paid_payment_id  # if that happened a moment ago
+        payment = None if bought is None else payment_rows.lock_payment(tx, slot, bought)
+    else:
+        order, payment = locked.order, locked.payment
+    refunds = refund_rows.refunds_of_order(tx, slot, order.id)
+    told = list if payment is None else refund_rows.told_of_payment(tx, slot, payment.id)
+    return _Subject(order, payment, refunds, told)
 
 
 def _make(

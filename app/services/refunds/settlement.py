@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
 from functools import partial
@@ -162,9 +162,10 @@ def _book(books: LedgerTransaction, stand: _Standing) -> Settled:
 def money_targets(captured: CapturedPayment, now: Refunded) -> list[MoneyTarget]:
     """How much of each leg must have been taken back. Money that was moved out of suspense is refunded from where it
     went, so nothing stays refunded from suspense itself."""
-    targets = [MoneyTarget(leg, leg.id_in(captured.slot), 0) for leg in captured.money_legs]
-    if targets:
-        targets[-1] = replace(targets[-1], target=of_amount(now.part, targets[-1].leg.amount))
+    targets = list[MoneyTarget]()
+    for number, leg in enumerate(captured.money_legs, 1):
+        is_last = number == len(captured.money_legs)
+        targets.append(MoneyTarget(leg, leg.id_in(captured.slot), of_amount(now.part, leg.amount) if is_last else 0))
     return targets
 
 
@@ -224,8 +225,11 @@ def _share(asset: str, booked: dict[str, int], due: int) -> dict[str, Any]:
 
 def holds_of(captured: CapturedPayment, refunds: Iterable[AnyRow]) -> list[uuid.UUID]:
     """The holds with which refunds of ours may have reserved coins."""
-    wallets = sorted({grant.credit for grant in captured.grants})
-    return [clawback.hold_of_refund(captured.slot, wallet, refund.id) for refund in refunds for wallet in wallets]
+    holds = dict[uuid.UUID, None]()  # paid coins and bonus lie in one wallet
+    for refund in refunds:
+        for grant in captured.grants:
+            holds[clawback.hold_of_refund(captured.slot, grant.credit, refund.id)] = None
+    return list(holds)
 
 
 def returned(known: Booked) -> int:

@@ -15,7 +15,7 @@ from app.services.base.context import Core
 from app.services.base.errors import NotFound
 from app.services.events import deliveries, endpoint_health, endpoints
 from app.services.events.delivery_rounds import Dispatcher
-from app.worker import DELIVERIES, Worker
+from app.worker import UNSENT_EVENTS, Worker
 from tests.support.receiver import (
     Message,
     Receiver,
@@ -126,11 +126,11 @@ def test_while_a_users_event_rests_the_worker_has_nothing_to_look_for(here: Worl
         worker = Worker(here.core)
         while worker.run_once():
             pass
-        assert DELIVERIES not in worker._due_kinds()
+        assert UNSENT_EVENTS not in worker._due_kinds()
         tell(here.core, "alice", 4)
-        assert DELIVERIES in worker._due_kinds()
+        assert UNSENT_EVENTS in worker._due_kinds()
         worker.run_once()
-        assert DELIVERIES not in worker._due_kinds()
+        assert UNSENT_EVENTS not in worker._due_kinds()
         receiver.answer = answering(200)
         here.clock.advance(6)
         while worker.run_once():

@@ -83,8 +83,8 @@ def test_two_workers_that_start_at_once_make_one_endpoint(here: World) -> None:
 def test_an_endpoint_of_the_settings_waits_for_a_database_that_is_down_and_the_others_do_not(
     here: World, engine: Engine, second_engine: Engine
 ) -> None:
-    """It begins in the feed of each. Nothing of it is left in any until then: the worker would look for ever after what
-    nobody knows."""
+    """An endpoint has a place in the feed of each database, or in none: the worker would look for ever after a place of
+    an endpoint that nobody knows."""
     home, second = databases.sessions_for(engine), databases.sessions_for(second_engine)
     lost = databases.sessions_for(create_engine("sqlite:////nowhere/books.sqlite3"))
     url, secret = "http://127.0.0.1:1/", new_secret()

@@ -160,7 +160,7 @@ def test_the_setting_says_how_long_a_settled_message_is_kept(world: World) -> No
 
 
 def test_a_message_whose_question_is_still_asked_is_kept(world: World) -> None:
-    """It was put aside, and has to be there should its question find no answer."""
+    """Such a message is put aside, and is shown if its question finds no answer."""
     short = world.with_rules(replace(world.core.rules, message_days=1))
     message = Message("notification", b"names a payment that nobody knows here")
     assert raise_ask(short.core, short.account, Ref(theirs="somebody's"), message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,6 +15,9 @@ from app.domain.numbers import slot_of_user
 from app.domain.status import Outcome
 from app.models.base import AnyRow
 from app.models.orders import FactRow
+from app.services.base.context import Tx
+from app.services.base.reported_fact import ReportedFact
+from app.services.facts.apply import apply_fact
 from tests.support.buyer import ROADS, Buyer
 from tests.support.world import World
 
@@ -76,3 +80,25 @@ def test_a_refund_that_another_payment_has_is_found_there_and_changes_nothing(wo
     assert second.tell(stray).outcome is Outcome.CONFLICT
     assert (first.refunded, second.refunded, len(_facts(first))) == (300, 0, 1)
     first.assert_proved()
+
+
+def test_a_refund_that_waited_for_the_lock_of_its_order_counts_what_was_told_meanwhile(world: World) -> None:
+    buyer = Buyer(world)
+    buyer.tell(buyer.paid())
+    is_applied, never = threading.Event(), threading.Event()
+    first = ReportedFact(world.account, buyer.fact(Kind.REFUNDED, 1, refund="r1", money=300), "notification")
+
+    def apply_slowly(tx: Tx) -> Outcome:
+        applied = apply_fact(tx, first)
+        tx.flush()
+        is_applied.set()
+        never.wait(0.3)  # so that the other one comes to wait
+        return applied.outcome
+
+    with ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(world.core.at(buyer.slot).transact, apply_slowly)
+        is_applied.wait(5)
+        second = pool.submit(buyer.tell, buyer.fact(Kind.REFUNDED, 2, refund="r2", money=300))
+        assert (slow.result(), second.result().outcome) == (Outcome.APPLIED, Outcome.APPLIED)
+    assert (buyer.refunded, buyer.coins, len(buyer.refunds())) == (600, 0, 2)
+    buyer.assert_balanced()

@@ -56,8 +56,10 @@ def test_below_the_limit_one_person_is_enough_but_never_for_a_write_off(shop: Sh
     assert shop.transfers() == 1
     with pytest.raises(journal.EntryRefused):
         journal.propose_entry(core, replace(ENTRY, document=""), _asked("3"))
-    with pytest.raises(KeyReused):
-        journal.propose_entry(core, replace(ENTRY, document="DOC-2"), _asked("1"))
+    for change in ({"document": "DOC-2"}, {"reason": "other"}, {"lines": off.lines}):
+        with pytest.raises(KeyReused) as reused:
+            journal.propose_entry(core, replace(ENTRY, **change), _asked("1"))
+        assert reused.value.members == {"field": next(iter(change))}
     with pytest.raises(NotFound):
         journal.confirm_entry(core, 12345, actor=LI)
     shop.world.assert_balanced()
