@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, Engine, bindparam, event, text
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from app.domain.ledger import next_head
 
@@ -93,6 +94,20 @@ def unheeded_settings(connection: Connection) -> list[str]:
     return [f"{name} = '{value}'" for name, value in _SESSION.items() if found.get(name) != value]
 
 
+def _keep_to_process(engine: Engine) -> None:
+    """Open a connection anew where it was opened before this process was forked (gunicorn with `--preload`): two that
+    use one would read each other's answers."""
+
+    def taken(_: DBAPIConnection, record: ConnectionPoolEntry, taking: PoolProxiedConnection) -> None:
+        if record.info["process"] != os.getpid():
+            # Let go of, and not closed: to close it is to end the parent's session.
+            record.dbapi_connection = taking.dbapi_connection = None  # type: ignore[misc]
+            raise DisconnectionError("a connection from before the fork")
+
+    event.listen(engine, "connect", lambda _, record: record.info.update(process=os.getpid()))
+    event.listen(engine, "checkout", taken)
+
+
 def _ping_idle(engine: Engine) -> None:
     """Ask a connection that was idle for a while whether it still lives, and replace it if not.
 
@@ -147,6 +162,7 @@ def _remember_down(engine: Engine) -> None:
 
 def prepare_reader(engine: Engine) -> Engine:
     """Install what an engine needs that only reads: whatever is asked of it, it changes nothing."""
+    _keep_to_process(engine)
     if engine.dialect.name != "sqlite":
         _ping_idle(engine)
         _remember_down(engine)
@@ -164,6 +180,7 @@ def prepare_reader(engine: Engine) -> Engine:
 
 def prepare(engine: Engine, *, durable: bool = True) -> Engine:
     """Install what SQLite needs to behave like a server database; elsewhere, a look at connections that lay idle."""
+    _keep_to_process(engine)
     if engine.dialect.name != "sqlite":
         _ping_idle(engine)
         _remember_down(engine)

@@ -17,6 +17,7 @@ from app.models import engine as engines
 from app.models import schema
 from app.models.engine import engine_options, prepare
 from tests.support import databases
+from tests.support.forks import answer_of_fork
 
 pytestmark = pytest.mark.postgres
 
@@ -31,6 +32,22 @@ def test_an_idle_connection_that_died_is_replaced() -> None:
         event.listen(engine, "checkout", _age, insert=True)
         with engine.connect() as connection:
             assert connection.scalar(text("SELECT pg_backend_pid()")) != first
+        engine.dispose()
+
+
+def _session(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return int(connection.scalar(text("SELECT pg_backend_pid()")) or 0)
+
+
+def test_a_fork_opens_its_own_connection_and_leaves_that_of_its_parent_alone() -> None:
+    """Two processes on one connection read each other's answers."""
+    with databases.postgres_database() as url:
+        engine = prepare(create_engine(url, **engine_options(url)))
+        of_parent = _session(engine)
+        of_child = answer_of_fork(lambda: _session(engine))
+        assert of_child not in ("", str(of_parent))
+        assert _session(engine) == of_parent
         engine.dispose()
 
 

@@ -1,4 +1,4 @@
-"""Work in a fork of the test's process, which `kill -9` ends at a chosen step."""
+"""Work in a fork of the test's process, which may be ended by `kill -9` at a chosen step."""
 
 from __future__ import annotations
 
@@ -13,6 +13,22 @@ from tests.support.faults import Fuse, fused_engine, killing
 
 FEWER_STEPS = 4
 """So many steps less than the run that was counted may another run have: what it looks up may be known by then."""
+
+
+def answer_of_fork(work: Callable[[], object]) -> str:
+    """What the work gives in a fork of this process, as a text; empty if it fails."""
+    told, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(tell, str(work()).encode())
+        finally:
+            os._exit(0)
+    os.close(tell)
+    with open(told, encoding="utf-8") as answer:
+        said = answer.read()
+    os.waitpid(child, 0)
+    return said
 
 
 def count_steps(url: str, work: Callable[[Engine], object]) -> int:

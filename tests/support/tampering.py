@@ -48,8 +48,7 @@ class Lively:
         self._hold("open", 4)
         owner.do(release, self._hold("released", 6))
         self.named["refund"] = 4096 + owner.slot
-        reference = str(self.named["refund"])
-        owner.do(clawback.reserve, owner.wallet(), 3, key=f"{reference}:coin", reference=reference)
+        owner.do(clawback.reserve, owner.wallet(), 3, self.named["refund"])
         self.named["refused"] = owner.spend(10_000, reference="order-2").id
         owner.credit(50, asset="gem")
         self.named["freeze"] = self._freeze(frozen=True)

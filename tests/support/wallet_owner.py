@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from app.domain.ledger import ISSUANCE, AccountName, Lot, Posted, Refused, Transfer, system, wallet
 from app.domain.limits import LedgerRules
@@ -21,6 +21,7 @@ from app.services.ledger.ledger_transaction import LedgerTransaction
 from tests.support.ledger_core import books_at
 
 T = TypeVar("T")
+P = ParamSpec("P")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -53,7 +54,7 @@ class WalletOwner:
     def wallet(self, asset: str = "coin") -> AccountName:
         return wallet(self.user, asset)
 
-    def do(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    def do(self, work: Callable[Concatenate[Tx, int, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a service in a transaction of its own: with that, the slot, and the arguments."""
         return self.books.transact(lambda tx: work(tx, self.slot, *args, **kwargs))
 

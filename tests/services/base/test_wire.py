@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
@@ -35,6 +34,7 @@ from app.services.base import wire
 from app.services.base.statements import WIRE, LostRace, RowInsert, Statement, Transaction
 from app.services.base.transaction import Sessions, alone, read, transact
 from app.services.base.upsert import insertion_if_new
+from tests.support.forks import answer_of_fork
 
 pytestmark = pytest.mark.one_database
 ON_POSTGRES = pytest.mark.parametrize(
@@ -223,27 +223,17 @@ def test_connections_of_two_processes_call_no_statement_by_one_name(things: Sess
     """A pooler may give both the same connection of the server: it would run the statement of the other process."""
     read(things, lambda tx: _READ.rows(tx, {}))
     url = things.kw["bind"].url.render_as_string(hide_password=False)
-    told, tell = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.write(tell, _name_of_first_statement(url))
-        finally:
-            os._exit(0)
-    os.waitpid(child, 0)
-    os.close(tell)
-    with open(told, "rb") as answer:
-        of_child = answer.read()
-    assert of_child.startswith(b"tillbook_")
+    of_child = answer_of_fork(lambda: _name_of_first_statement(url))
+    assert of_child.startswith("tillbook_")
     assert of_child != _name_of_first_statement(url)
 
 
-def _name_of_first_statement(url: str) -> bytes:
+def _name_of_first_statement(url: str) -> str:
     """On a connection of its own."""
     with psycopg.connect(url) as driver:
         text_of = wire.Text(select(_t.id), postgresql.dialect())
         wire.Wire(driver).fly([wire.Sent(text_of, [])], begin=False)
-        return str(driver.execute("SELECT name FROM pg_prepared_statements").fetchall()[0][0]).encode()
+        return str(driver.execute("SELECT name FROM pg_prepared_statements").fetchall()[0][0])
 
 
 @ON_POSTGRES
