@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import time
@@ -51,15 +52,21 @@ _DEAD_CLIENT = {
 }
 """The other side of that: when a host of ours vanishes in the middle of a transaction, the server ends that after 25
 seconds. Its own patience is two hours, and so long nobody could pay or spend whose rows are locked there."""
+_DECODER = json.JSONDecoder()
 READ_ONLY = "tillbook_read_only"
 """Execution option: this transaction only reads, so SQLite need not queue it behind writers."""
+
+
+def _read_json(document: str | bytes) -> Any:
+    """`json.loads` would look for the encoding of bytes, in Python; databases send UTF-8."""
+    return _DECODER.decode(document if isinstance(document, str) else document.decode())
 
 
 def engine_options(url: str, *, durable: bool = True, only_reads: bool = False) -> dict[str, Any]:
     """Arguments for `create_engine`. `durable=False` lets SQLite skip the flush at each commit (demo and tests).
     `only_reads` is for `prepare_reader`."""
     if make_url(url).get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": SQLITE_BUSY_MS / 1000}}
+        return {"connect_args": {"timeout": SQLITE_BUSY_MS / 1000}, "json_deserializer": _read_json}
     options = " ".join(f"-c {name}={value}" for name, value in (_SESSION | _DEAD_CLIENT).items())
     # After a failover the address may lead to a standby for a while. A connection to it would stay in the pool, and
     # refuse each payment for as long as the process lives.
@@ -67,6 +74,7 @@ def engine_options(url: str, *, durable: bool = True, only_reads: bool = False) 
     if only_reads:
         options += " -c default_transaction_read_only=on"
     return {
+        "json_deserializer": _read_json,
         "pool_size": POOL_SIZE,
         "max_overflow": 0,
         "pool_timeout": POOL_WAIT_SECONDS,

@@ -41,6 +41,9 @@ Row = tuple[Any, ...]
 MOST_PREPARED = 200
 """Statements that one connection has prepared; the one that was not used for longest is let go (with libpq 17, which
 psycopg's binary package brings; an older one keeps them all, some hundreds)."""
+LONGEST_SILENCE_SECONDS = 60
+"""After so long without a word from the server the connection is given up: a server that hangs, while its host still
+acknowledges, ends no statement itself, and would hold the thread for ever. Twice what one statement may take."""
 FORGOTTEN = "26000"
 """SQLSTATE of a prepared statement that the server does not have: a pooler stands between, or DISCARD ALL was sent."""
 _CANNOT_ANSWER, _WHERE_OUTDATED = "0A000", "RevalidateCachedQuery"
@@ -149,8 +152,11 @@ class Sent:
 class Wire:
     """One connection of psycopg's, and what it has prepared."""
 
-    def __init__(self, driver: psycopg.Connection[Any]) -> None:
+    def __init__(
+        self, driver: psycopg.Connection[Any], *, longest_silence_seconds: float = LONGEST_SILENCE_SECONDS
+    ) -> None:
         self._driver = driver
+        self._silence_ms = longest_silence_seconds * 1000
         self._transformer = Transformer.from_context(driver)
         self._names: OrderedDict[Text, bytes] = OrderedDict()
         self._new_names = map(f"tillbook_{token_hex(8)}_%d".__mod__, count(1))
@@ -164,7 +170,7 @@ class Wire:
         try:
             pgconn.enter_pipeline_mode()
             commands = self._send(pgconn, sent, packed, begin=begin)
-            answers = _until_sync(pgconn)
+            answers = _until_sync(pgconn, self._silence_ms)
             if pgconn.status != pq.ConnStatus.BAD:
                 pgconn.exit_pipeline_mode()
         except BaseException:
@@ -239,15 +245,17 @@ class Wire:
         return failure
 
 
-def _until_sync(pgconn: pq.abc.PGconn) -> list[pq.abc.PGresult]:
-    """The answers of one flight, in the order of its commands."""
+def _until_sync(pgconn: pq.abc.PGconn, silence_ms: float) -> list[pq.abc.PGresult]:
+    """The answers of one flight, in the order of its commands. Raises OperationalError where the server says nothing
+    for so long."""
     answers: list[pq.abc.PGresult] = []
     waiting = select.poll()
     unsent = pgconn.flush()
     while True:
         while unsent or pgconn.is_busy():
             waiting.register(pgconn.socket, select.POLLIN | (select.POLLOUT if unsent else 0))
-            waiting.poll()
+            if not waiting.poll(silence_ms):
+                raise psycopg.OperationalError(f"the server has said nothing for {silence_ms / 1000:g} seconds")
             pgconn.consume_input()
             unsent = pgconn.flush()
         answer = pgconn.get_result()

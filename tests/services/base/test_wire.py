@@ -27,7 +27,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import DataError, IntegrityError, StatementError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError, StatementError
 
 from app.models.base import HexBytes, Json, Moment
 from app.services.base import wire
@@ -379,3 +379,18 @@ def test_a_function_that_fails_sends_nothing_of_what_waits(things: Sessions) -> 
     with pytest.raises(LookupError):
         transact(things, work)
     assert _names(things) == []
+
+
+@ON_POSTGRES
+def test_a_server_that_says_nothing_is_given_up(things: Sessions) -> None:
+    """It hangs with the connection open: no timeout of its own ends the statement."""
+    asleep = Statement(select(func.pg_sleep(30)))
+    engine: Engine = things.kw["bind"]
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        connection.info[WIRE] = wire.Wire(driver, longest_silence_seconds=0.2)
+        with pytest.raises(OperationalError, match=r"said nothing for 0\.2 seconds") as raised:
+            asleep.row(Transaction(connection), {})
+    assert raised.value.connection_invalidated
+    assert driver.closed
+    assert transact(things, lambda tx: tx.scalar(select(1))) == 1
