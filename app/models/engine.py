@@ -59,7 +59,7 @@ READ_ONLY = "tillbook_read_only"
 
 def _read_json(document: str | bytes) -> Any:
     """`json.loads` would look for the encoding of bytes, in Python; databases send UTF-8."""
-    return _DECODER.decode(document if isinstance(document, str) else document.decode())
+    return _DECODER.decode(document.decode() if isinstance(document, bytes) else document)
 
 
 def engine_options(url: str, *, durable: bool = True, only_reads: bool = False) -> dict[str, Any]:
