@@ -74,11 +74,6 @@ class LineFilter:
     until: datetime | None = None
 
 
-def any_unread(feeds: Sequence[tuple[str, str]]) -> ColumnElement[bool]:
-    """Whether a bill of one of these feeds, each with its provider account, lies unread."""
-    return select(_b.name).where(_of_feeds(feeds), _is_unread()).exists()
-
-
 def bill_feeds_of(accounts: Iterable[ProviderAccount]) -> list[tuple[str, str]]:
     """The feeds of these accounts whose bills their plugins read, each with its provider account."""
     return [(account.name, feed) for account in accounts for feed in feeds_of(account)]
