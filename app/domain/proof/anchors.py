@@ -82,6 +82,10 @@ class AnchoredAccount(NamedTuple):
     marks_head: str | None
 
     @property
+    def name(self) -> tuple[str, str, str, str]:
+        return self.user_id, self.code, self.asset, self.environment
+
+    @property
     def shown(self) -> str:
         whose = f"of user {self.user_id}" if self.user_id else "of the house"
         return f"account {self.id} {whose} ({self.code}, {self.asset} {self.environment})"

@@ -48,7 +48,7 @@ class BookProof:
 
     def step(self, posting: StoredPosting, made: StoredLot | None, reversed_: Reversed | None) -> None:
         """One posting, the lot that bears its version, and what it reverses."""
-        legs = self._legs.get(posting[3:5]) or self._look_at(posting.debit, posting.credit)
+        legs = self._legs.get(posting.legs) or self._look_at(posting.debit, posting.credit)
         if legs.wrong:
             self._wrong(posting, legs.wrong)
         else:
@@ -81,7 +81,7 @@ class BookProof:
                 self._wrong_account(f"{column} is {_shown(getattr(account, column))}, derived {_shown(value)}")
         if account.changed_us != self.at_us:
             self._wrong_account("its time is not that of its last posting")
-        for difference in self.counted.differences(*account[12:16]):
+        for difference in self.counted.differences(*account.counters):
             self._wrong_account(difference)
         self.lots.finish(self.counted.today.at_us)
 
@@ -124,7 +124,7 @@ class BookProof:
     def _chain(
         self, posting: StoredPosting, names: str, lot: list[object] | None, uses: Sequence[tuple[int, int]]
     ) -> None:
-        content = fingerprint(names, posting.id, posting.amount, posting[11:15], posting.cause, lot)
+        content = fingerprint(names, posting.id, posting.amount, posting.texts, posting.cause, lot)
         self.head = next_head(self.head, content, posting.lot, self.at_us, uses)
         if self.head != posting.hash:
             self._wrong(posting, "its content does not give its hash")

@@ -56,6 +56,18 @@ class StoredAccount(NamedTuple):
         """Whether it has a version, a balance and a chain: users' accounts and journals."""
         return self.name.keeps_balance or self.name.code == JOURNAL
 
+    @property
+    def counters(self) -> tuple[int, int, int, int]:
+        """What was spent today and this month, and which day and month these are."""
+        return self.day, self.day_spent, self.month, self.month_spent
+
+    @property
+    def keeps_nothing(self) -> bool:
+        """Whether it has no balance, lot, posting and counter, as an account of the house has none."""
+        balance = (self.balance, self.held, self.floor, self.version, self.changed_us)
+        lot = (self.open_lot, self.open_left, self.open_rank, self.open_order, self.open_version)
+        return not any((*balance, *lot, *self.counters))
+
     def sealed(self, seal: str) -> str:
         """The audit's seal after the chains of this account, which has a book; `seal` is the one before."""
         return sha256(bytes.fromhex(seal) + self.head + (self.marks_head or b"")).hexdigest()
@@ -80,6 +92,15 @@ class StoredPosting(NamedTuple):
     effective: datetime | None = None
     uses: Any = None
     """The several lots that it lists, as they are stored."""
+
+    @property
+    def legs(self) -> tuple[int, int]:
+        return self.debit, self.credit
+
+    @property
+    def texts(self) -> tuple[str, str, str, str]:
+        """Those that the hash covers."""
+        return self.kind, self.reference, self.note, self.actor
 
 
 class Reversed(NamedTuple):
@@ -112,7 +133,8 @@ class StoredLot(NamedTuple):
     created_at: datetime
 
     def content(self) -> list[object]:
-        return Lot(*self[4:10]).content()
+        lot = Lot(self.bonus, self.expires_at, self.payment, self.product, self.value_minor, self.currency)
+        return lot.content()
 
     @property
     def expires_us(self) -> int:

@@ -204,7 +204,7 @@ def _compare_accounts(tx: Transaction, part: AnchoredSlot) -> Iterator[Finding]:
         if found is None:
             lost = f"it had {account.version} postings and a balance of {account.balance}"
             yield _gone(part.slot, f"{account.shown}: {lost}{_statement(account)}")
-        elif found[1:5] != account[1:5]:
+        elif found.name != account.name:
             yield _changed(part.slot, f"{account.shown}: now it is {found.shown}{_statement(account)}")
     there = [account for account in part.accounts if account.id in now]
     for some in _pieces(there):

@@ -122,7 +122,9 @@ class _SlotOfGifts:
         if [row.position for row in lots] != list(range(len(parts))):
             yield "gift_parts", f"{name}: a part of it is missing, or has no lot"
         for part, row in zip(parts, lots, strict=False):
-            if row.account_id != sent.book_id or not is_piece_of(part, Lot(*row[3:]), row.granted):
+            if row.account_id != sent.book_id or not is_piece_of(
+                part, Lot(**{column: getattr(row, column) for column in Lot.__slots__}), row.granted
+            ):
                 yield "gift_parts", f"{name}: part {row.position} is no piece of lot {part.source}"
 
     def _return(self, gift: Gift, row: AnyRow, sent: Stored, name: str) -> GiftFindings:

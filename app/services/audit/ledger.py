@@ -223,7 +223,7 @@ class _SlotAudit:
         self._watch.proved(proved)
 
     def _check_system_account(self, account: StoredAccount) -> None:
-        if any(account[3:16]) or account.open_version or account.head != genesis(self._slot, account.name):
+        if not account.keeps_nothing or account.head != genesis(self._slot, account.name):
             self.found("accounts", account.id, "a system account keeps no balance")
 
     def _check_sums(self) -> None:

@@ -108,7 +108,9 @@ def stored_accounts(tx: Transaction, slot: int) -> Sequence[AnyRow]:
 
 def stored_account(row: AnyRow) -> StoredAccount:
     """Raises InvalidTransfer if its name is none."""
-    return StoredAccount(row.id, AccountName(*row[1:5]), *row[5:])
+    columns = row._asdict()
+    name = AccountName(*(columns.pop(part) for part in AccountName._fields))
+    return StoredAccount(name=name, **columns)
 
 
 class SlotReader:
